@@ -6,9 +6,10 @@ import { commonError, invalidField } from "../../lib/contracts/errors.ts";
 import { executeOnce } from "../../lib/idempotency/idempotency.ts";
 import { alignRows } from "../../lib/persistence/align-rows.ts";
 import { defineService } from "../../lib/service/define-service.ts";
-import { database, records } from "../../mixins/database.mixin.ts";
+import { database } from "../../mixins/database.mixin.ts";
 import { durableEvents } from "../../mixins/durable-events.mixin.ts";
 import { idempotency } from "../../mixins/idempotency.mixin.ts";
+import { records } from "../../mixins/records.mixin.ts";
 import {
 	insertUser,
 	lockUser,

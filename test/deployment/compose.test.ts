@@ -104,7 +104,8 @@ test("all containers use the image that migrate builds, and none is pulled", () 
 	expect(new Set(shopServices.map(([, { image }]) => image)).size).toBe(1);
 });
 
-test("the image contains every file that its files import", () => {
+/** Source files in the image. */
+function filesInImage(): string[] {
 	const ignored = read(".dockerignore")
 		.split("\n")
 		.filter((line) => line.startsWith("scripts/"));
@@ -112,19 +113,36 @@ test("the image contains every file that its files import", () => {
 		!/(^|\/)test\/|\.test\.ts$/.test(file) &&
 		!ignored.some((pattern) => matchesGlob(file, pattern));
 	const folders = [...dockerfile.matchAll(/^COPY (\w+) \.\/\1$/gm)].map(([, folder]) => folder!);
-	const files = [
-		"moleculer.config.ts",
-		...folders.flatMap((folder) => filesIn(root, folder)),
-	].filter((file) => inside(file));
-	const missing = files.flatMap((file) =>
-		importsOf(file, read(file))
-			.filter(
-				({ target, kind, typeOnly }) =>
-					kind === "file" && !typeOnly && !files.includes(target) && target !== "package.json",
-			)
-			.map(({ target }) => `${file}: ${target}`),
-	);
 	expect(folders).toContain("scripts");
+	return ["moleculer.config.ts", ...folders.flatMap((folder) => filesIn(root, folder))].filter(
+		(file) => inside(file),
+	);
+}
+/** Imports of values in the image. */
+const importsInImage = () =>
+	filesInImage().flatMap((file) =>
+		importsOf(file, read(file))
+			.filter(({ typeOnly }) => !typeOnly)
+			.map((found) => ({ file, ...found })),
+	);
+
+test("the image contains every file that its files import", () => {
+	const files = [...filesInImage(), "package.json"];
+	const missing = importsInImage()
+		.filter(({ target, kind }) => kind === "file" && !files.includes(target))
+		.map(({ file, target }) => `${file}: ${target}`);
+	expect(missing).toEqual([]);
+});
+
+test("npm ci --omit=dev installs every package that the image imports", () => {
+	const { dependencies, optionalDependencies } = JSON.parse(read("package.json")) as Record<
+		string,
+		object
+	>;
+	const installed = { ...dependencies, ...optionalDependencies };
+	const missing = importsInImage()
+		.filter(({ target, kind }) => kind === "package" && !(target in installed))
+		.map(({ file, target }) => `${file}: ${target}`);
 	expect(missing).toEqual([]);
 });
 
@@ -193,7 +211,7 @@ test("containers of the shop are unprivileged, read-only and forward signals", (
 		),
 	).toEqual([]);
 	expect(dockerfile).toMatch(/^USER 1000:1000$/m);
-	expect(dockerfile).toMatch(/^CMD \["node", "scripts\/start.ts", "--quiet"\]$/m);
+	expect(dockerfile).toMatch(/^CMD \["node", "scripts\/start.js", "--quiet"\]$/m);
 	expect(inImage).toMatchObject({ NODE_ENV: "production", HOST: "0.0.0.0" });
 });
 
