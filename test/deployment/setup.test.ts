@@ -13,7 +13,7 @@ test("scripts/setup.sh installs packages and lists missing programs", () => {
 	const { code, output, errors, calls } = setUp(["node", "npm"], "20.8.0");
 	expect({ code, errors, calls }).toEqual({ code: 0, errors: "", calls: ["npm ci"] });
 	expect(output).toMatch(
-		/Tests that require them are skipped: .*chromium missing \(on Debian: sudo .ci\/install\)/,
+		/Tests that require them are skipped: .*chromium-headless-shell missing \(on Debian: sudo/,
 	);
 	expect(output).toMatch(/docker is missing.*\nkubectl is missing/);
 	expect(output).toMatch(/\nReady\.\n {2}npm start /);

@@ -1,10 +1,10 @@
 import { afterAll, beforeAll, expect } from "@jest/globals";
 import type { Browser } from "playwright-core";
 import { type Client, createClient } from "../../clients/typescript/src/index.ts";
-import { testInBrowser } from "../support/browser.ts";
+import { startBrowser, testInBrowser } from "../support/browser.ts";
 import { type Customer, makeAdmin, makeProduct, register } from "../support/builders.ts";
 import type { Cluster, ClusterNode } from "../support/cluster.ts";
-import { AdminConsole, startBrowser } from "../support/console.ts";
+import { AdminConsole } from "../support/console.ts";
 import { eventually } from "../support/eventually.ts";
 import { type Pairs, startPairs } from "../support/pairs.ts";
 import { describeWith } from "../support/servers.ts";

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect } from "@jest/globals";
-import { type Browser, chromium, type Page } from "playwright-core";
-import { chromiumPath, testInBrowser } from "../support/browser.ts";
+import type { Browser, Page } from "playwright-core";
+import { chromiumPath, startBrowser, testInBrowser } from "../support/browser.ts";
 import {
 	type Customer,
 	makeAdmin,
@@ -11,6 +11,8 @@ import {
 import { clientOf } from "../support/client.ts";
 import { type Shop, startShop } from "../support/shop.ts";
 
+/** Milliseconds that the test waits for an element on a busy machine. */
+const PATIENCE_MS = 60_000;
 let shop: Shop;
 let browser: Browser;
 let customer: Customer;
@@ -18,7 +20,7 @@ beforeAll(async () => {
 	if (!chromiumPath) return;
 	shop = await startShop();
 	customer = await register(shop);
-	browser = await chromium.launch({ executablePath: chromiumPath, args: ["--no-sandbox"] });
+	browser = await startBrowser();
 }, 60_000);
 afterAll(async () => {
 	await browser?.close();
@@ -44,6 +46,7 @@ testInBrowser(
 		expect(chromiumPath).toBeDefined();
 		const product = await makeProduct(shop, await makeAdmin(shop));
 		const page = await browser.newPage();
+		page.setDefaultTimeout(PATIENCE_MS);
 		const external: string[] = [];
 		const problems: string[] = [];
 		page.on("request", (request) => {

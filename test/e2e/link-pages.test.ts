@@ -1,9 +1,9 @@
 import { afterAll, afterEach, beforeAll, expect, test } from "@jest/globals";
 import type { ParsedMail } from "mailparser";
-import { type Browser, type BrowserContext, chromium, type Page } from "playwright-core";
+import type { Browser, BrowserContext, Page } from "playwright-core";
 import { v7 as uuid } from "uuid";
 import { pricedOrder } from "../../services/orders/test/stubbed-order-shop.ts";
-import { chromiumPath, testInBrowser } from "../support/browser.ts";
+import { chromiumPath, startBrowser, testInBrowser } from "../support/browser.ts";
 import { type Customer, login, makeAdmin, makeProduct, register } from "../support/builders.ts";
 import { clientOf } from "../support/client.ts";
 import { eventually } from "../support/eventually.ts";
@@ -24,7 +24,7 @@ beforeAll(async () => {
 	const env = { SMTP_URL: mail.url, LOGLEVEL: "info", PUBLIC_URL: "http://shop.invalid" };
 	shop = await startShop({ env, onLog: (line) => void log.push(line) });
 	if (!chromiumPath) return;
-	browser = await chromium.launch({ executablePath: chromiumPath, args: ["--no-sandbox"] });
+	browser = await startBrowser();
 	context = await browser.newContext({ javaScriptEnabled: false });
 }, 60_000);
 afterAll(async () => {

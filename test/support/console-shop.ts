@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, beforeEach } from "@jest/globals";
 import type { Browser } from "playwright-core";
-import { chromiumPath } from "./browser.ts";
+import { chromiumPath, startBrowser } from "./browser.ts";
 import { type Customer, makeAdmin } from "./builders.ts";
-import { AdminConsole, startBrowser } from "./console.ts";
+import { AdminConsole } from "./console.ts";
 import { type ConsolePages, problemsOfPages } from "./console-pages.ts";
 import { type Shop, startShop } from "./shop.ts";
 

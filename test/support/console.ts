@@ -1,16 +1,9 @@
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
-import {
-	type Browser,
-	type BrowserContext,
-	chromium,
-	type Locator,
-	type Page,
-} from "playwright-core";
-import { chromiumPath } from "./chromium.ts";
+import type { Browser, BrowserContext, Locator, Page } from "playwright-core";
 
 /** Milliseconds that a test waits for an element on a busy machine. */
-const PATIENCE_MS = 30_000;
+const PATIENCE_MS = 60_000;
 const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 
 type Account = { readonly email: string; readonly password: string };
@@ -20,9 +13,15 @@ interface Options {
 	readonly height?: number;
 }
 
-/** Starts Chromium. */
-export const startBrowser = (): Promise<Browser> =>
-	chromium.launch({ executablePath: chromiumPath!, args: ["--no-sandbox"] });
+/** Windows of closed consoles. Opening one takes as much CPU time as a test. */
+const idleWindows = new WeakMap<Browser, Page[]>();
+
+async function openWindow(browser: Browser): Promise<Page> {
+	const idle = idleWindows.get(browser)?.pop();
+	if (idle) return idle;
+	const context = await browser.newContext({ reducedMotion: "reduce" });
+	return context.newPage();
+}
 
 /** The admin console in a browser, of a shop in any deployment mode. */
 export class AdminConsole {
@@ -32,9 +31,9 @@ export class AdminConsole {
 	readonly problems: string[] = [];
 	readonly #url: string;
 
-	private constructor(url: string, context: BrowserContext, page: Page) {
+	private constructor(url: string, page: Page) {
 		this.#url = url;
-		this.context = context;
+		this.context = page.context();
 		this.page = page;
 		page.setDefaultTimeout(PATIENCE_MS);
 		page.on("request", (request) => {
@@ -56,12 +55,10 @@ export class AdminConsole {
 		path = "",
 		{ theme = "light", width = 1280, height = 800 }: Options = {},
 	): Promise<AdminConsole> {
-		const context = await browser.newContext({
-			colorScheme: theme,
-			viewport: { width, height },
-			reducedMotion: "reduce",
-		});
-		const console = new AdminConsole(url, context, await context.newPage());
+		const page = await openWindow(browser);
+		await page.setViewportSize({ width, height });
+		await page.emulateMedia({ colorScheme: theme });
+		const console = new AdminConsole(url, page);
 		await console.goto(path);
 		return console;
 	}
@@ -128,7 +125,15 @@ export class AdminConsole {
 		});
 	}
 
-	close(): Promise<void> {
-		return this.context.close();
+	/** Ends the session and leaves the window to the next console. */
+	async close(): Promise<void> {
+		const { context, page } = this;
+		await page.removeAllListeners();
+		for (const other of context.pages()) if (other !== page) await other.close();
+		await page.evaluate("localStorage.clear(); sessionStorage.clear()");
+		await page.goto("about:blank");
+		await context.clearCookies();
+		const browser = context.browser()!;
+		idleWindows.set(browser, [...(idleWindows.get(browser) ?? []), page]);
 	}
 }

@@ -9,8 +9,8 @@ import { noArguments, readCommandLine } from "../../lib/process/command-line.ts"
 import { type Program, runProgram } from "../../lib/process/lifecycle.ts";
 import { StartError } from "../../lib/process/start-error.ts";
 import { seedCatalogue } from "../../scripts/seed.ts";
-import { chromiumPath } from "../../test/support/chromium.ts";
-import { AdminConsole, startBrowser } from "../../test/support/console.ts";
+import { chromiumPath, startBrowser } from "../../test/support/chromium.ts";
+import { AdminConsole } from "../../test/support/console.ts";
 import { makeTemplates, root } from "../../test/support/databases.ts";
 import { type Shop, startShop } from "../../test/support/shop.ts";
 import { insertHistory } from "./history.ts";
@@ -67,7 +67,8 @@ runProgram("screenshots", async (program) => {
 				"the console's overview of a shop with demo data. Requires Chromium.",
 		),
 	);
-	if (!chromiumPath) throw new StartError("Chromium is not installed (apt-get install chromium)");
+	if (!chromiumPath)
+		throw new StartError("Chromium is not installed (apt-get install chromium-headless-shell)");
 	await promisify(execFile)(process.execPath, [join(root, "console/build.js")]);
 	const shop = await program.step(openShop(program));
 	await fill(shop);
