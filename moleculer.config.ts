@@ -2,7 +2,7 @@ import { randomBytes } from "node:crypto";
 import { hostname } from "node:os";
 import { join } from "node:path";
 import type { BrokerOptions } from "moleculer";
-import { validatorOptions } from "./lib/contracts/schema.ts";
+import { LazyValidator } from "./lib/contracts/lazy-validator.ts";
 import { snapshotOf } from "./lib/health/node-snapshot.ts";
 import { Log } from "./lib/observability/logging/log.ts";
 import { openTracing } from "./lib/observability/tracing/open-tracing.ts";
@@ -62,7 +62,7 @@ export function brokerOptions(env: Env, traces?: Tracing, log = new Log(env)): B
 		namespace: [env.NAMESPACE, env.COLOR].filter(Boolean).join("-"),
 		nodeID,
 		logger: log as unknown as NonNullable<BrokerOptions["logger"]>,
-		validator: { type: "Fastest", options: validatorOptions } as BrokerOptions["validator"],
+		validator: new LazyValidator(),
 		transporter: env.TRANSPORTER ? nats(env.TRANSPORTER, nodeID) : null,
 		// Detects a dead node within 5 seconds. With Moleculer's heartbeats and defaults, a dead node
 		// received calls for half a minute.
