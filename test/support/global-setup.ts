@@ -1,5 +1,5 @@
 import { execFile } from "node:child_process";
-import { chmodSync, mkdirSync } from "node:fs";
+import { chmodSync, mkdirSync, writeFileSync } from "node:fs";
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import { promisify } from "node:util";
@@ -14,23 +14,30 @@ import { NODE_COMPILE_CACHE } from "./processes.ts";
  * in memory, and modules that were compiled by earlier runs are not compiled again.
  */
 export default async function setup(): Promise<void> {
-	const console = promisify(execFile)(process.execPath, [join(root, "console/build.js")]);
+	const run = (file: string) =>
+		promisify(execFile)(process.execPath, ["--no-warnings", join(root, file)], {
+			env: { ...process.env, NODE_COMPILE_CACHE },
+		});
+	const programs = [run("console/build.js"), run("test/support/fill-compile-cache.ts")];
 	const folder = makeMemoryFolder("moleculer-commerce-test");
 	// If tests run as root, Postgres and some programs run as other users.
 	chmodSync(folder, 0o755);
 	const temporary = join(folder, "tmp");
 	mkdirSync(temporary);
 	chmodSync(temporary, 0o777);
+	// Without SCRAM, which takes more CPU time than most tests' statements.
+	const hba_file = join(folder, "pg_hba.conf");
+	writeFileSync(hba_file, "host all all 127.0.0.1/32 trust\n");
 	const postgres = await startEmbeddedPostgres({
 		dataDir: join(folder, "postgres"),
 		// The data is deleted after the run, so it need not survive a power failure.
-		settings: { fsync: "off", full_page_writes: "off", max_connections: "600" },
+		settings: { fsync: "off", full_page_writes: "off", max_connections: "600", hba_file },
 	});
 	const { host, port, user, password } = postgres;
 	const admin = `postgres://${user}:${password}@${host}:${port}/postgres`;
 	// Workers and their child processes inherit these.
 	Object.assign(process.env, { TEST_POSTGRES: admin, TMPDIR: temporary, NODE_COMPILE_CACHE });
-	await Promise.all([makeTemplates(admin), console]);
+	await Promise.all([makeTemplates(admin), ...programs]);
 	(globalThis as { stopPostgres?: () => Promise<void> }).stopPostgres = async () => {
 		await postgres.stop();
 		await rm(folder, { recursive: true, force: true });

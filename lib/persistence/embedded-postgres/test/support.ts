@@ -1,6 +1,7 @@
 import { type ChildProcess, execFile, spawn } from "node:child_process";
 import { once } from "node:events";
-import { chmod, mkdtemp, readdir, readFile, rm } from "node:fs/promises";
+import { readdirSync, readFileSync } from "node:fs";
+import { chmod, mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
@@ -96,14 +97,22 @@ export const gone = (pid: number) => eventually(async () => !(await isAlive(pid)
 /** The processes whose command line contains all of these words. */
 export async function processesWith(...words: string[]): Promise<number[]> {
 	const found: number[] = [];
-	for (const name of await readdir("/proc")) {
-		const line = /^\d+$/.test(name)
-			? await readFile(`/proc/${name}/cmdline`, "utf8").catch(() => "")
-			: "";
+	for (const name of readdirSync("/proc")) {
+		const line = /^\d+$/.test(name) ? commandLine(name) : "";
 		if (line && words.every((word) => line.includes(word)) && (await isAlive(Number(name))))
 			found.push(Number(name));
 	}
 	return found;
+}
+
+/** Reads synchronously, which takes a tenth of the CPU time. */
+function commandLine(pid: string): string {
+	try {
+		return readFileSync(`/proc/${pid}/cmdline`, "utf8");
+	} catch {
+		// The process has ended.
+		return "";
+	}
 }
 
 interface Program {
