@@ -70,8 +70,9 @@ export const authorization: Flow = (open) => {
 
 	test.each(Object.entries(table))("%s", async (route, row) => {
 		const found: Record<string, number> = {};
+		let owner: Customer | undefined;
 		for (const caller of ["anonymous", "other", "owner", "admin"] as const) {
-			const owner = await register(shop);
+			owner ??= await register(shop);
 			// Logging out revokes the token, so this route requires a new user.
 			const otherUser = route.endsWith("logout-everywhere") ? await register(shop) : other;
 			const admin = route.endsWith("logout-everywhere") ? await makeAdmin(shop) : scene.admin;
@@ -85,11 +86,13 @@ export const authorization: Flow = (open) => {
 			found[caller] = status;
 			if (caller === "other" && row.hides) expect(JSON.stringify(body)).not.toContain(owner.id);
 			if (caller === "owner" && row.hides) expect(JSON.stringify(body)).toContain(owner.id);
+			// A rejected request has changed nothing, so the next caller can use the same owner.
+			if (status < 400) owner = undefined;
 			if (status === 401 || status === 403)
 				expect(body).toMatchObject({ code: status === 401 ? "UNAUTHENTICATED" : "FORBIDDEN" });
 		}
-		const { anonymous, other: otherStatus, owner, admin } = row;
-		expect(found).toEqual({ anonymous, other: otherStatus, owner, admin });
+		const { anonymous, other: otherStatus, admin } = row;
+		expect(found).toEqual({ anonymous, other: otherStatus, owner: row.owner, admin });
 	});
 
 	test("routes for users reject an invalid token, and public routes ignore it", async () => {

@@ -129,6 +129,7 @@ export class AdminConsole {
 	async close(): Promise<void> {
 		const { context, page } = this;
 		await page.removeAllListeners();
+		await page.unrouteAll({ behavior: "ignoreErrors" });
 		for (const other of context.pages()) if (other !== page) await other.close();
 		await page.evaluate("localStorage.clear(); sessionStorage.clear()");
 		await page.goto("about:blank");
