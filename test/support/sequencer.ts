@@ -14,8 +14,8 @@ const require = createRequire(import.meta.url);
 const TestSequencer: Sequencer = require("@jest/test-sequencer").default;
 
 /**
- * Files that take longer than twelve seconds, the longest first. Jest estimates the duration of a file
- * by its size until it has run, but these files are small.
+ * Files that take longer than twelve seconds, the longest first. Jest estimates the duration of a
+ * file by its size until it has run, but these files are small.
  */
 const LONG = [
 	"test/e2e/cluster.test.ts",
