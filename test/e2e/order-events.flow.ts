@@ -165,6 +165,7 @@ export const orderEvents: Flow = (open) => {
 		);
 		const times = found.entries.map(({ time }) => time);
 		expect(times).toEqual([...times].sort());
+		expect(found.entries[0]!.name).toBe("order.created");
 	});
 
 	test("the timeline contains the number of retries of an event but not their errors", async () => {

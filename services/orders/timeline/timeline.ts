@@ -104,10 +104,15 @@ function rowEntries(
 	return [...entry("order.created", created_at, null), ...settled];
 }
 
-/** The stock is reserved while the order is written, so its event may be the older one. */
-const isFirst = ({ name }: Entry): boolean => name === "order.created";
+/**
+ * The stock is reserved while the order is written, so its event may be older than that of the
+ * order. The creation has the time at which the order was accepted, before both.
+ */
+const sinceAccepted = (entry: Entry, { created_at }: Order): Entry =>
+	isCreation(entry) && created_at < entry.time ? { ...entry, time: created_at } : entry;
+const isCreation = ({ name }: Entry): boolean => name === "order.created";
 const byTime = (a: Entry, b: Entry): number =>
-	Number(isFirst(b)) - Number(isFirst(a)) || (a.time < b.time ? -1 : a.time > b.time ? 1 : 0);
+	a.time < b.time ? -1 : a.time > b.time ? 1 : Number(isCreation(b)) - Number(isCreation(a));
 
 /** All entries of an order, by time. */
 function timelineOf(
@@ -127,7 +132,9 @@ function timelineOf(
 		...published,
 		...messages.map(messageEntry),
 		...failed,
-	].sort(byTime);
+	]
+		.map((entry) => sinceAccepted(entry, order))
+		.sort(byTime);
 }
 
 /**
