@@ -4,7 +4,6 @@ import { join } from "node:path";
 import type { ServiceBroker, ServiceSchema } from "moleculer";
 import { openHealthListener } from "../lib/health/health-listener.ts";
 import { flushLog } from "../lib/observability/logging/log.ts";
-import { collectGarbage } from "../lib/process/collect-garbage.ts";
 import type { Program } from "../lib/process/lifecycle.ts";
 import { StartError } from "../lib/process/start-error.ts";
 import type { Env } from "../lib/settings/env.ts";
@@ -47,8 +46,6 @@ export async function startBroker(
 		const close = await program.step(openHealthListener(broker, env.HOST, env.HEALTH_PORT));
 		program.onEnd(CLOSE_MS, close);
 	}
-	// Before the node joins a cluster, so that no call waits.
-	if (env.TRANSPORTER) collectGarbage();
 	const stop = broker.stop.bind(broker);
 	program.onEnd(env.DRAIN_MS + CLOSE_MS, () => stop());
 	const ms = env.TRANSPORTER ? JOIN_MS : START_MS;
