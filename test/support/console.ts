@@ -105,9 +105,10 @@ export class AdminConsole {
 	async choose(action: string): Promise<void> {
 		await this.dialog().getByRole("button", { name: action, exact: true }).click();
 	}
-	/** Waits for the message about a change. */
+	/** Waits for the message about a change. An earlier one with the same text does not count. */
 	async confirms(text: string): Promise<void> {
-		await this.page.locator(".toast").filter({ hasText: text }).waitFor();
+		const message = this.page.locator(".toast:not([data-confirmed])").filter({ hasText: text });
+		await message.first().evaluate((element) => element.setAttribute("data-confirmed", ""));
 	}
 
 	/** Violations of axe-core's rules, including contrast, on the current page. */
