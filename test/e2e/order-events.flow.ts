@@ -168,6 +168,17 @@ export const orderEvents: Flow = (open) => {
 		expect(found.entries[0]!.name).toBe("order.created");
 	});
 
+	test("the creation of an order precedes its reservation, whose event may be older", async () => {
+		const id = await placeUndeliverable();
+		await shop.databases.query(
+			"orders",
+			`update outbox set time = time + interval '1 minute'
+			where subject = $1 and type = 'order.created'`,
+			[id],
+		);
+		expect((await timelineOf(id)).entries[0]).toMatchObject({ name: "order.created" });
+	});
+
 	test("the timeline contains the number of retries of an event but not their errors", async () => {
 		const id = await place();
 		const alterMessages = (command: string) =>
