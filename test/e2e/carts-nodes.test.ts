@@ -1,4 +1,3 @@
-import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
 import type { ServiceBroker } from "moleculer";
 import { v7 as uuid } from "uuid";
@@ -12,7 +11,7 @@ import * as orders from "../../services/orders/saga/statements.ts";
 import type {} from "../../services/products/products.contract.ts";
 import type {} from "../../services/promotions/promotions.contract.ts";
 import { type Cluster, startCluster } from "../../tools/chaos/cluster.ts";
-import { root } from "../support/databases.ts";
+import { addDoomedNode, type DoomedNode, nodeOf } from "../support/doomed-node.ts";
 import { eventually } from "../support/eventually.ts";
 import { describeWith } from "../support/servers.ts";
 import { admin } from "../support/shop.ts";
@@ -66,7 +65,7 @@ describeWith(["nats-server", "redis-server"], "several carts nodes", () => {
 		await broker.start();
 		await broker.waitForServices(["products", "carts", "orders", "promotions", "inventory"]);
 		call = broker.call.bind(broker) as Call;
-		healthy = await nodeOf("carts-1");
+		healthy = await nodeOf(broker, "carts-1");
 		product = await makeProduct();
 	}, 120_000);
 	afterAll(async () => {
@@ -74,14 +73,6 @@ describeWith(["nats-server", "redis-server"], "several carts nodes", () => {
 		await cluster?.stop();
 	}, 60_000);
 
-	const nodeOf = (name: string) =>
-		eventually(() => {
-			const node = broker.registry
-				.getNodeList({ onlyAvailable: true, withServices: true })
-				.find(({ id }) => id.startsWith(`${name}-`));
-			if (!node) throw new Error(`${name} has not joined`);
-			return node.id;
-		}, 30);
 	const makeProduct = async () =>
 		(
 			await call(
@@ -100,16 +91,13 @@ describeWith(["nats-server", "redis-server"], "several carts nodes", () => {
 		return code;
 	}
 
-	/** Starts a node that kills itself at a boundary, and returns its ID. */
-	async function doom({ service, boundary, repeat }: Death): Promise<string> {
+	/** Starts a node that kills itself at a boundary. */
+	function doom({ service, boundary, repeat }: Death): Promise<DoomedNode> {
 		const name = `doomed-${service}-${boundary.replace(/\W/g, "-")}-${repeat}`;
-		await cluster.add("orders", name, {
-			env: { DIE_AT: boundary, SERVICES: service },
-			preload: join(root, "test/support/die-at.ts"),
-		});
-		return nodeOf(name);
+		const env = { DIE_AT: boundary, SERVICES: service };
+		return addDoomedNode({ cluster, broker }, "orders", name, env);
 	}
-	const hasDied = (nodeID: string) =>
+	const hasDied = ({ nodeID }: DoomedNode) =>
 		eventually(() => {
 			const nodes = broker.registry.getNodeList({ onlyAvailable: true, withServices: false });
 			expect(nodes.map(({ id }) => id)).not.toContain(nodeID);
@@ -156,7 +144,7 @@ describeWith(["nats-server", "redis-server"], "several carts nodes", () => {
 	async function dieInCheckout(death: Death): Promise<void> {
 		const doomed = await doom(death);
 		const cart = await makeCart();
-		await expect(checkout(cart, doomed)).rejects.toThrow();
+		await doomed.killWith(() => checkout(cart, doomed.nodeID));
 		await hasDied(doomed);
 		if (!death.repeat) return expectOneOrder(cart, (await settled(cart)).order_id);
 		// An orders node may die at the same time, so the buyer repeats after an outage as well.
@@ -212,7 +200,7 @@ describeWith(["nats-server", "redis-server"], "several carts nodes", () => {
 	});
 
 	test("20 concurrent checkouts on two nodes place one order with the last coupon", async () => {
-		const other = await nodeOf("carts-2");
+		const other = await nodeOf(broker, "carts-2");
 		for (const coupon_codes of [[], [await makeCoupon(1)]]) {
 			const cart = await makeCart();
 			await call("carts.update", { id: cart.id, coupon_codes }, { meta: { ...cart.meta } });

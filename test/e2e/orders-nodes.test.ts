@@ -1,4 +1,3 @@
-import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
 import type { ServiceBroker } from "moleculer";
 import { v7 as uuid } from "uuid";
@@ -11,7 +10,7 @@ import * as statements from "../../services/orders/saga/statements.ts";
 import type {} from "../../services/products/products.contract.ts";
 import type {} from "../../services/users/users.contract.ts";
 import { type Cluster, startCluster } from "../../tools/chaos/cluster.ts";
-import { root } from "../support/databases.ts";
+import { addDoomedNode } from "../support/doomed-node.ts";
 import { eventually } from "../support/eventually.ts";
 import { describeWith } from "../support/servers.ts";
 import { admin } from "../support/shop.ts";
@@ -122,25 +121,15 @@ describeWith(["nats-server", "redis-server"], "several orders nodes", () => {
 	/** Places an order on a node that dies at the boundary, and returns the settled order. */
 	async function dieAt({ boundary, shipping_address, status }: Boundary) {
 		const name = `doomed-${boundary.replace(/\W/g, "-")}-${status}`;
-		await cluster.add("orders", name, {
-			env: { DIE_AT: boundary },
-			preload: join(root, "test/support/die-at.ts"),
-		});
-		const nodeID = await eventually(() => {
-			const node = broker.registry
-				.getNodeList({ onlyAvailable: true, withServices: true })
-				.find(({ id }) => id.startsWith(`${name}-`));
-			if (!node) throw new Error(`${name} has not joined`);
-			return node.id;
-		}, 30);
+		const node = await addDoomedNode({ cluster, broker }, "orders", name, { DIE_AT: boundary });
 		const idempotency_key = uuid();
-		const request = call(
-			"orders.create",
-			{ ...order, shipping_address },
-			{ nodeID, meta: { ...meta, idempotency_key }, timeout: 20_000 },
+		await node.killWith(() =>
+			call(
+				"orders.create",
+				{ ...order, shipping_address },
+				{ nodeID: node.nodeID, meta: { ...meta, idempotency_key }, timeout: 20_000 },
+			),
 		);
-		// The caller's request fails when it misses the dead node's heartbeat.
-		await expect(request).rejects.toThrow();
 		return eventually(async () => {
 			const found = await find(idempotency_key);
 			if (!found || found.saga_state)
