@@ -14,6 +14,7 @@ import {
 import { alignRows } from "../../lib/persistence/align-rows.ts";
 import type { Tx } from "../../lib/persistence/database.ts";
 import { newId } from "../../lib/persistence/id.ts";
+import { analyzeAfterGrowth } from "../../lib/persistence/statistics.ts";
 import { defineService } from "../../lib/service/define-service.ts";
 import { database } from "../../mixins/database.mixin.ts";
 import { durableEvents } from "../../mixins/durable-events.mixin.ts";
@@ -100,6 +101,12 @@ export default defineService(products)({
 				...(path === undefined ? {} : { category: { path, isBranch } }),
 				...(words ? { words } : {}),
 			};
+		},
+		/** Adds the words of changed products to the search. Returns as {@link addNewWords}. */
+		async indexChanges(): Promise<boolean | number> {
+			const found = await addNewWords(this.db);
+			if (found !== Number.POSITIVE_INFINITY) await analyzeAfterGrowth(this.db, "products");
+			return found;
 		},
 		/** Inserts products whose SKU is free, with their events. Call `wakeRelay` after the commit. */
 		insertProducts(tx: Pick<Tx, "query">, rows: readonly NewProduct[]): Promise<Product[]> {
@@ -249,7 +256,7 @@ export default defineService(products)({
 			startPoller({
 				intervalMs: NEW_WORDS_INTERVAL_MS,
 				idleMs: NEW_WORDS_IDLE_MS,
-				poll: () => addNewWords(this.db),
+				poll: () => this.indexChanges(),
 				onError: (error) =>
 					this.logger.warn("New words could not be added to the search; will retry", { error }),
 			}),

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, expect, test } from "@jest/globals";
+import { eventually } from "../../../test/support/eventually.ts";
 import { stubbedServices, token } from "../../../test/support/gateway.ts";
 import { admin as adminUser, type Shop, startShop } from "../../../test/support/shop.ts";
 
@@ -70,6 +71,20 @@ test("creates, updates and leaves products, and publishes an event for each chan
 	expect((await shop.http(`GET /api/products/${one.id}`)).body.price).toBe(1.75);
 	// The stock of an existing product is that of the inventory, not of the file.
 	expect(await shop.call("inventory.get", { product_id: one.id })).toMatchObject({ on_hand: 3 });
+});
+
+test("a large import into a new catalogue leaves statistics for the planner", async () => {
+	const description = "A long description. ".repeat(20);
+	const rows = Array.from(
+		{ length: 1500 },
+		(_, n) => `L-${n},Product ${n},1,Kitchen,${description}`,
+	);
+	const file = `sku,name,price,category,description\n${rows.join("\n")}\n`;
+	expect(counts(await importFile(file))).toEqual([1500, 0, 0, 0]);
+	await eventually(async () => {
+		const [table] = await query("select reltuples from pg_class where relname = 'products'");
+		expect(table.reltuples).toBeGreaterThan(100);
+	});
 });
 
 test("a repeated import writes nothing", async () => {
