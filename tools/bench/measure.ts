@@ -49,7 +49,8 @@ export class Meter {
 	readonly target: Target;
 	readonly #responses = { confirmed: 0, undetermined: 0 };
 	/** Sequence number of the next operation. It continues over measurements to vary the products. */
-	#next = 0;
+	/** Numbers of the next operations. Others would use up the carts, which are ordered once each. */
+	readonly #next = { carts: 0, others: 0 };
 
 	constructor(target: Target) {
 		this.target = target;
@@ -101,6 +102,7 @@ export class Meter {
 		const { target } = this;
 		const data = { history: target.history, tokens: await target.tokens() };
 		const operation = scenario.operation(data);
+		const sequence = scenario.usesCarts ? "carts" : "others";
 		const returned: OrderRecord[] = [];
 		const onResponse = (response: HttpResponse | undefined) => this.#onResponse(response, returned);
 		const run = async (seconds: number) => {
@@ -110,10 +112,10 @@ export class Meter {
 				buyers,
 				seconds,
 				rate,
-				firstNumber: this.#next,
+				firstNumber: this.#next[sequence],
 				onResponse,
 			});
-			this.#next += result.operations;
+			this.#next[sequence] += result.operations;
 			return result;
 		};
 		const background =
