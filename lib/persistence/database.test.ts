@@ -1,5 +1,7 @@
 import { once } from "node:events";
 import { createServer, type Socket } from "node:net";
+import { getHeapStatistics, setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "@jest/globals";
 import { toProblem } from "../../services/api/http/problem-details.ts";
 import { type Databases, makeDatabases } from "../../test/support/databases.ts";
@@ -7,6 +9,9 @@ import { eventually } from "../../test/support/eventually.ts";
 import { runInCall } from "../context/call-context.ts";
 import { isOutage } from "../resilience/outages.ts";
 import { Database, databaseUrl, sql } from "./database.ts";
+
+setFlagsFromString("--expose-gc");
+const collectGarbage = runInNewContext("gc") as (options?: { type: "minor" }) => void;
 
 let databases: Databases;
 let url: string;
@@ -151,6 +156,26 @@ const ENDED = message(
 
 let close: (() => Promise<unknown>) | undefined;
 afterEach(() => close?.());
+
+test("results are garbage of V8's young generation once their caller has dropped them", async () => {
+	const db = new Database({ url, poolSize: 1 });
+	/** Bytes in the heap after a collection of the young generation only. */
+	const usedBytes = () => {
+		collectGarbage({ type: "minor" });
+		return getHeapStatistics().used_heap_size;
+	};
+	const rows = sql("garbage", "select i, repeat('x', 100) as text from generate_series(1, 500) i");
+	const work = async (queries: number) => {
+		for (let n = 0; n < queries; n++) await db.query(rows);
+		return usedBytes();
+	};
+	const before = await work(20);
+	for (let n = 0; n < 10; n++) await work(20);
+	const growth = (usedBytes() - before) / (1024 * 1024);
+	await db.close();
+	// All results together have 25 MB.
+	expect(growth).toBeLessThan(8);
+});
 
 test("small tables are read by index, and large estimates start no workers or JIT", async () => {
 	const db = new Database({ url, poolSize: 1 });
