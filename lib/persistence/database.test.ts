@@ -157,14 +157,15 @@ const ENDED = message(
 let close: (() => Promise<unknown>) | undefined;
 afterEach(() => close?.());
 
-test("results are garbage of V8's young generation once their caller has dropped them", async () => {
+test("a minor garbage collection frees the results that a caller has dropped", async () => {
 	const db = new Database({ url, poolSize: 1 });
 	/** Bytes in the heap after a collection of the young generation only. */
 	const usedBytes = () => {
 		collectGarbage({ type: "minor" });
 		return getHeapStatistics().used_heap_size;
 	};
-	const rows = sql("garbage", "select i, repeat('x', 100) as text from generate_series(1, 500) i");
+	const text = "select i, repeat('x', 100) as text from generate_series(1, 500) i";
+	const rows = sql("garbage", text);
 	const work = async (queries: number) => {
 		for (let n = 0; n < queries; n++) await db.query(rows);
 		return usedBytes();
