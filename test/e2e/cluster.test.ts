@@ -32,7 +32,7 @@ describeWith(["nats-server", "redis-server"], "a cluster with two nodes of each 
 
 	// First, because it requires a shop without orders.
 	describe("npm run audit", () => auditProgram(() => pairs.cluster));
-	for (const [name, flow] of Object.entries(flows)) describe(name, () => flow(open));
+	for (const [name, flow] of Object.entries(flows)) describe(name, () => flow(open, "cluster"));
 });
 
 function shopOf({ cluster, gateways, nodes, takeOut, add }: Pairs, { mails }: MailServer): AnyShop {

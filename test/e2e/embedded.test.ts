@@ -74,5 +74,5 @@ describe("all services in one process", () => {
 		return shared;
 	}
 
-	for (const [name, flow] of Object.entries(flows)) describe(name, () => flow(open));
+	for (const [name, flow] of Object.entries(flows)) describe(name, () => flow(open, "embedded"));
 });

@@ -36,8 +36,9 @@ export interface Gateway {
 type Open = (env?: Record<string, string>) => Promise<AnyShop>;
 /** Start timeout for a machine that is busy with other tests. */
 export const START_MS = 120_000;
-/** Tests that run in every mode. */
-export type Flow = (open: Open) => void;
+export type Mode = "embedded" | "cluster";
+/** Tests that run in every mode, unless they name the mode. */
+export type Flow = (open: Open, mode: Mode) => void;
 
 /**
  * Registers hooks that open a shop with an administrator and stop it.
