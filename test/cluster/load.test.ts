@@ -274,4 +274,35 @@ describeWith(["nats-server", "redis-server"], "two nodes of each kind under load
 		const nodes = kinds.flatMap((kind) => pairs.nodes(kind));
 		await Promise.all(nodes.map(({ id }) => cluster.broker.call("$node.list", {}, { nodeID: id })));
 	}, 120_000);
+
+	// Last, because it does not replace the nodes.
+	test("an import survives the death of a node of products and of one of inventory", async () => {
+		const rows = 5000;
+		const count = async () => {
+			const [row] = await cluster.databases.query<{ rows: string; skus: string }>(
+				"products",
+				"select count(*) as rows, count(distinct sku) as skus from products where sku ~ '^KILL-'",
+			);
+			return [Number(row!.rows), Number(row!.skus)];
+		};
+		const { url, http } = pairs.gateways()[0]!;
+		const lines = Array.from({ length: rows }, (_, i) => `KILL-${i},Name ${i},1,Killed,${i}\n`);
+		const importing = http("POST /api/products/import", {
+			token: admin.token,
+			body: `sku,name,price,category,stock\n${lines.join("")}`,
+			headers: { "content-type": "text/csv" },
+		});
+		await eventually(async () => expect((await count())[0]).toBeGreaterThan(0));
+		const products = pairs.nodes("edge").find((node) => node.url !== url)!;
+		await Promise.all([products, pairs.nodes("goods")[0]!].map(({ process }) => process.kill()));
+		const { status, body } = await importing;
+		const summary = JSON.parse(body.trim().split("\n").at(-1));
+		expect([status, summary]).toMatchObject([200, { done: true, updated: 0, failed: 0 }]);
+		// A batch whose result was lost is reported as unchanged.
+		expect(summary.created + summary.unchanged).toBe(rows);
+		expect(await count()).toEqual([rows, rows]);
+		const [last] = (await http(`GET /api/products?q=KILL-${rows - 1}`)).body;
+		const { body: stock } = await http(`GET /api/inventory/${last.id}`);
+		expect(stock.on_hand).toBe(rows - 1);
+	}, 120_000);
 });

@@ -56,7 +56,6 @@ const LONG = [
 	"test/cluster/figures.test.ts",
 	"lib/pricing/price-cart.property.test.ts",
 	"tools/chaos/self-test.test.ts",
-	"test/cluster/files.test.ts",
 	"tools/documents/openapi.test.ts",
 	"test/two-shops.test.ts",
 	"services/orders/orders.cancel.test.ts",
@@ -68,7 +67,6 @@ const LONG = [
 	"lib/caching/lease-cache.test.ts",
 	"scripts/migrate.test.ts",
 	"services/products/products.search.test.ts",
-	"test/cluster/tracing.test.ts",
 	"tools/bench/bench.test.ts",
 ];
 
