@@ -152,7 +152,7 @@ describeWith(["nats-server", "redis-server"], "each service in its own process",
 			);
 		}, 60_000);
 
-		test("a node without an endpoint loads no OpenTelemetry module and exports no span", async () => {
+		test("a node without endpoint loads no OpenTelemetry module and exports no span", async () => {
 			expect(nodes.inventory!.process.log()).toContain("/@opentelemetry/sdk-trace/");
 			expect(nodes.products!.process.log()).not.toContain("opentelemetry");
 			expect(receiver.spans.filter(({ service }) => service === "products")).toEqual([]);

@@ -36,7 +36,7 @@ export interface Gateway {
 type Open = (env?: Record<string, string>) => Promise<AnyShop>;
 /** Start timeout for a machine that is busy with other tests. */
 export const START_MS = 120_000;
-export type Mode = "embedded" | "cluster";
+type Mode = "embedded" | "cluster";
 /** Tests that run in every mode, unless they name the mode. */
 export type Flow = (open: Open, mode: Mode) => void;
 
