@@ -1,14 +1,17 @@
 import { readdirSync, readFileSync, statSync } from "node:fs";
 import { readdir } from "node:fs/promises";
 import { join } from "node:path";
-import { afterEach, describe, expect, jest, test } from "@jest/globals";
+import { afterAll, afterEach, describe, expect, jest, test } from "@jest/globals";
 import { makeCheckout } from "./support/checkout.ts";
 import { root } from "./support/databases.ts";
 import { filesIn } from "./support/imports.ts";
-import { cleanUp, makeDataFolder, runScript } from "./support/program.ts";
+import { cleanUp, makeDataFolder, scripts } from "./support/program.ts";
+import { SharedProcess } from "./support/shared-process.ts";
 
 jest.setTimeout(60_000);
+const shared = new SharedProcess();
 afterEach(cleanUp);
+afterAll(() => shared.end());
 
 /** Third-party programs, which parse their own arguments. */
 const THIRD_PARTY = /^(biome|tsc|knip|npm|node (--\S+ )*node_modules)\b/;
@@ -16,10 +19,7 @@ const THIRD_PARTY = /^(biome|tsc|knip|npm|node (--\S+ )*node_modules)\b/;
 /** Programs that only other programs start. */
 const INTERNAL = ["tools/event-storm/consumer.ts"];
 
-const scripts = Object.entries(
-	JSON.parse(readFileSync(join(root, "package.json"), "utf8")).scripts as Record<string, string>,
-);
-const own = scripts.filter(([, command]) => !THIRD_PARTY.test(command));
+const own = Object.entries(scripts).filter(([, command]) => !THIRD_PARTY.test(command));
 const commands = own.map(([name]) => name);
 
 /** Modification times of all files that a command could write. */
@@ -40,11 +40,10 @@ const modificationTimes = (): string[] =>
 async function run(name: string, args: readonly string[]) {
 	const before = modificationTimes();
 	const DATA_DIR = join(await makeDataFolder(), "data");
-	const program = runScript(name, { DATA_DIR, PORT: "0" }, { args });
-	const { code, errors } = await program.ended;
+	const outcome = await shared.run(name, { DATA_DIR, PORT: "0" }, args);
 	expect(modificationTimes()).toEqual(before);
 	expect(await readdir(join(DATA_DIR, ".."))).toEqual([]);
-	return { code, errors, output: program.output() };
+	return outcome;
 }
 
 describe("every command", () => {

@@ -27,10 +27,9 @@ export interface Running {
 	stop(signal?: NodeJS.Signals): Promise<End>;
 }
 
-const scripts = JSON.parse(await readFile(join(root, "package.json"), "utf8")).scripts as Record<
-	string,
-	string
->;
+/** Command lines of package.json by name. */
+export const scripts = JSON.parse(await readFile(join(root, "package.json"), "utf8"))
+	.scripts as Record<string, string>;
 const running = new Set<Running>();
 const folders = new Set<string>();
 
