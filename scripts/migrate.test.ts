@@ -5,6 +5,7 @@ import { afterAll, beforeAll, expect, jest, test } from "@jest/globals";
 import pg from "pg";
 import { root } from "../test/support/databases.ts";
 import { cleanUp, makeDataFolder, runScript } from "../test/support/program.ts";
+import { SharedProcess } from "../test/support/shared-process.ts";
 
 jest.setTimeout(60_000);
 const prefix = `m${randomBytes(4).toString("hex")}_`;
@@ -17,6 +18,7 @@ const newest = readdirSync(join(root, "services/shipping/migrations"))
 	.replace(".sql", "");
 /** Not a superuser, because managed servers do not offer one. */
 const DATABASE_ADMIN_URL = `postgres://${prefix}admin:secret@${host}/postgres`;
+const shared = new SharedProcess();
 const superuser = new pg.Client(process.env.TEST_POSTGRES);
 
 beforeAll(async () => {
@@ -24,7 +26,7 @@ beforeAll(async () => {
 	await superuser.query(`create role ${prefix}admin login createdb createrole password 'secret'`);
 });
 afterAll(async () => {
-	await cleanUp();
+	await Promise.all([cleanUp(), shared.end()]);
 	for (const service of ["shipping", "inventory"]) {
 		await superuser.query(`drop database if exists ${prefix}${service} with (force)`);
 		await superuser.query(`drop role if exists ${prefix}${service}`);
@@ -34,13 +36,9 @@ afterAll(async () => {
 });
 
 const run = async (script: string, args: string[] = [], env: Record<string, string> = {}) => {
-	const program = runScript(
-		script,
-		{ SERVICES: "shipping,inventory", DATABASE_URL, ...env },
-		{ args },
-	);
-	const { code, errors } = await program.ended;
-	return { code, errors, output: program.output().trimEnd().split("\n") };
+	const settings = { SERVICES: "shipping,inventory", DATABASE_URL, ...env };
+	const { output, ...end } = await shared.run(script, settings, args);
+	return { ...end, output: output.trimEnd().split("\n") };
 };
 
 test("npm run migrate creates databases, applies migrations and reverts one", async () => {
@@ -49,19 +47,16 @@ test("npm run migrate creates databases, applies migrations and reverts one", as
 		errors: expect.stringMatching(/rejects the user|does not exist/),
 	});
 
-	const made = await run("migrate", [], { DATABASE_ADMIN_URL });
-	expect(made).toMatchObject({ code: 0, errors: "" });
-	expect(made.output[0]).toMatch(new RegExp(`^shipping: applied 0000-events, .*${newest}$`));
+	const settings = { SERVICES: "shipping,inventory", DATABASE_URL };
+	const first = runScript("migrate", { ...settings, DATABASE_ADMIN_URL });
+	expect(await first.ended).toEqual({ code: 0, errors: "" });
+	expect(first.output()).toMatch(new RegExp(`^shipping: applied 0000-events, .*${newest}\n`));
 	expect((await run("migrate", ["up"], { DATABASE_ADMIN_URL })).output).toEqual([
 		"shipping: up to date",
 		"inventory: up to date",
 	]);
 
-	const program = runScript("start:node", {
-		SERVICES: "shipping,inventory",
-		DATABASE_URL,
-		DATA_DIR: await makeDataFolder(),
-	});
+	const program = runScript("start:node", { ...settings, DATA_DIR: await makeDataFolder() });
 	await program.waitForOutput(/started successfully/);
 	expect(await program.stop("SIGTERM")).toEqual({ code: 0, errors: "" });
 

@@ -2,25 +2,41 @@ import { once } from "node:events";
 import { mkdir, writeFile } from "node:fs/promises";
 import { type AddressInfo, createServer, type Socket } from "node:net";
 import { join } from "node:path";
-import { afterEach, describe, expect, jest, test } from "@jest/globals";
+import { afterAll, afterEach, describe, expect, jest, test } from "@jest/globals";
 import { processesWith } from "../lib/persistence/embedded-postgres/test/support.ts";
 import { eventually } from "../test/support/eventually.ts";
 import { cleanUp, makeDataFolder, runScript } from "../test/support/program.ts";
+import { SharedProcess } from "../test/support/shared-process.ts";
 
 jest.setTimeout(60_000);
+const shared = new SharedProcess();
 afterEach(cleanUp);
+afterAll(() => shared.end());
 
+/** Settings of a start with one service, for a folder. */
+const settings = (env: Record<string, string>, folder: string) => {
+	return { SERVICES: "shipping", PORT: "0", DATA_DIR: folder, ...env };
+};
 /**
  * Runs a start that must fail with code 1, one line on stderr and no remaining process. Returns the
  * line.
  */
-async function refusal(env: Record<string, string>, args: string[] = []): Promise<string> {
+async function refusal(env: Record<string, string>): Promise<string> {
 	const folder = env.DATA_DIR ?? (await makeDataFolder());
-	const { code, errors } = await runScript(
-		"start",
-		{ SERVICES: "shipping", PORT: "0", DATA_DIR: folder, ...env },
-		{ args },
-	).ended;
+	const { code, errors } = await runScript("start", settings(env, folder)).ended;
+	return assertRefusal(code, errors, folder);
+}
+/** Like `refusal`, for a start that fails before it opens a database or a port. */
+async function earlyRefusal(env: Record<string, string>, args: string[] = []): Promise<string> {
+	const folder = env.DATA_DIR ?? (await makeDataFolder());
+	const { code, errors } = await shared.run("start", settings(env, folder), args);
+	return assertRefusal(code, errors, folder);
+}
+async function assertRefusal(
+	code: number | null | undefined,
+	errors: string,
+	folder: string,
+): Promise<string> {
 	expect({ code, lines: errors.split("\n").length, errors }).toMatchObject({ code: 1, lines: 1 });
 	expect(await processesWith(folder)).toEqual([]);
 	return errors;
@@ -34,19 +50,19 @@ describe("npm start prints the reason and the next action in one line for", () =
 	});
 
 	test("an unknown service", async () => {
-		expect(await refusal({ SERVICES: "shipping,shoping" })).toMatch(
+		expect(await earlyRefusal({ SERVICES: "shipping,shoping" })).toMatch(
 			/SERVICES contains unknown names: shoping; valid names are .*shipping/,
 		);
 	});
 
 	test("services without their dependencies", async () => {
-		expect(await refusal({ SERVICES: "orders" })).toMatch(
+		expect(await earlyRefusal({ SERVICES: "orders" })).toMatch(
 			/SERVICES needs .*products.* or a TRANSPORTER/,
 		);
 	});
 
 	test("an unknown argument", async () => {
-		expect(await refusal({}, ["--silent"])).toMatch(
+		expect(await earlyRefusal({}, ["--silent"])).toMatch(
 			/Unknown option '--silent'; "npm start -- --help"/,
 		);
 	});
@@ -54,25 +70,25 @@ describe("npm start prints the reason and the next action in one line for", () =
 	test("a data folder that cannot be written", async () => {
 		const file = join(await makeDataFolder(), "file");
 		await writeFile(file, "");
-		expect(await refusal({ DATA_DIR: join(file, "data") })).toMatch(
+		expect(await earlyRefusal({ DATA_DIR: join(file, "data") })).toMatch(
 			/file\/data.* cannot be written .*DATA_DIR/,
 		);
 	});
 
 	test("a data folder on a file system that creates no folders", async () => {
-		expect(await refusal({ DATA_DIR: "/proc/moleculer-commerce" })).toMatch(
+		expect(await earlyRefusal({ DATA_DIR: "/proc/moleculer-commerce" })).toMatch(
 			/\/proc\/moleculer-commerce.* cannot be written .*DATA_DIR/,
 		);
 	});
 
 	test("the gateway and the health checks on one port", async () => {
-		const line = await refusal({ SERVICES: "", PORT: "3999", HEALTH_PORT: "3999" });
+		const line = await earlyRefusal({ SERVICES: "", PORT: "3999", HEALTH_PORT: "3999" });
 		expect(line).toMatch(/PORT and HEALTH_PORT are both 3999: set HEALTH_PORT to another port/);
 	});
 
 	test("a secret with two values", async () => {
 		expect(
-			await refusal({
+			await earlyRefusal({
 				ADMIN_PASSWORD: "tR4-vm9.Kx2",
 				ADMIN_PASSWORD_FILE: "/run/secrets/admin_password",
 			}),
@@ -80,7 +96,7 @@ describe("npm start prints the reason and the next action in one line for", () =
 	});
 
 	test("an administrator's password that bcrypt cannot hash", async () => {
-		const line = await refusal({ SERVICES: "users", ADMIN_PASSWORD: "é".repeat(40) });
+		const line = await earlyRefusal({ SERVICES: "users", ADMIN_PASSWORD: "é".repeat(40) });
 		expect(line).toMatch(/ADMIN_PASSWORD is longer than 72 bytes: set it to a shorter password/);
 	});
 
@@ -88,7 +104,7 @@ describe("npm start prints the reason and the next action in one line for", () =
 		const DATA_DIR = await makeDataFolder();
 		await mkdir(join(DATA_DIR, "postgres"));
 		await writeFile(join(DATA_DIR, "postgres/PG_VERSION"), "9\n");
-		expect(await refusal({ DATA_DIR })).toMatch(
+		expect(await earlyRefusal({ DATA_DIR })).toMatch(
 			/not made by this program: choose an empty or a new folder/,
 		);
 	});
@@ -98,7 +114,7 @@ describe("npm start prints the reason and the next action in one line for", () =
 		await once(server, "listening");
 		const { port } = server.address() as AddressInfo;
 		try {
-			const line = await refusal({ SERVICES: "", PORT: String(port) });
+			const line = await refusal({ SERVICES: "api", PORT: String(port) });
 			expect(line).toContain(`port ${port} on 127.0.0.1 is taken by another program`);
 		} finally {
 			server.close();
@@ -106,9 +122,11 @@ describe("npm start prints the reason and the next action in one line for", () =
 	});
 
 	test("an address of another machine", async () => {
-		expect(await refusal({ SERVICES: "", PORT: "3999", HOST: "192.0.2.1" })).toMatch(
-			/cannot listen on HOST 192\.0\.2\.1/,
-		);
+		// The gateway has no database.
+		const DATABASE_URL = "postgres://{service}:hush@127.0.0.1/{service}";
+		expect(
+			await refusal({ SERVICES: "api", PORT: "3999", HOST: "192.0.2.1", DATABASE_URL }),
+		).toMatch(/cannot listen on HOST 192\.0\.2\.1/);
 	});
 
 	test("an unreachable database", async () => {
@@ -165,15 +183,15 @@ describe("npm start prints the reason and the next action in one line for", () =
 
 	test("an invalid DATABASE_URL", async () => {
 		expect(
-			await refusal({ DATABASE_URL: "postgres://{service}:a/b#c@127.0.0.1/{service}" }),
+			await earlyRefusal({ DATABASE_URL: "postgres://{service}:a/b#c@127.0.0.1/{service}" }),
 		).toMatch(/DATABASE_URL .*percent-encode/);
 	});
 
 	test("production without a secret, or with a well-known one", async () => {
 		const production = { NODE_ENV: "production", SERVICES: "auth,users" };
-		expect(await refusal(production)).toMatch(/production and JWT_SECRET is missing/);
+		expect(await earlyRefusal(production)).toMatch(/production and JWT_SECRET is missing/);
 		expect(
-			await refusal({ ...production, JWT_SECRET: "your-256-bit-secret-your-256-bit" }),
+			await earlyRefusal({ ...production, JWT_SECRET: "your-256-bit-secret-your-256-bit" }),
 		).toMatch(/JWT_SECRET is easily guessed/);
 	});
 

@@ -41,6 +41,8 @@ export class SharedProcess {
 		if (!command) throw new Error(`${script} is not a program of Node: ${scripts[script]}`);
 		this.#child ??= fork(join(import.meta.dirname, "shared-process-program.ts"), {
 			execArgv: ["--no-warnings"],
+			// No terminal, in which programs would show their progress.
+			silent: true,
 		});
 		const { PATH } = process.env;
 		const invocation: Invocation = {
