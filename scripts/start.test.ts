@@ -21,8 +21,10 @@ const whereUsersSwitch = testIf(
 jest.setTimeout(120_000);
 afterEach(cleanUp);
 
-const start = (folder: string, script = "start") =>
-	runScript(script, { DATA_DIR: folder, PORT: "0" });
+/** Services with logins. A start with few services creates few databases. */
+const LOGINS = { SERVICES: "api,auth,users" };
+const start = (folder: string, env: Record<string, string> = {}, script = "start") =>
+	runScript(script, { DATA_DIR: folder, PORT: "0", ...env });
 const screenOf = async (program: Running) => {
 	const [screen] = await program.waitForOutput(/The shop is open[\s\S]*Stop .*\n/);
 	return { screen, url: /http:\S+/.exec(screen)![0] };
@@ -67,8 +69,26 @@ async function placeOrder(url: string, screen: string, token: string) {
 	return order.body;
 }
 
+/** Starts a killed shop again, rejects one more start, and kills the Postgres of the first. */
+async function assertRecovery(folder: string) {
+	const program = start(folder);
+	const { url } = await screenOf(program);
+	expect((await send(url, "/health")).body).toMatchObject({ status: "healthy" });
+	expect(await start(folder).ended).toMatchObject({
+		code: 1,
+		errors: expect.stringMatching(
+			/^moleculer-commerce: already running on .* as process \d+: stop that one first.*$/,
+		),
+	});
+
+	process.kill(await postgresOn(folder), "SIGKILL");
+	const { code, errors } = await program.ended;
+	expect(code).toBe(1);
+	expect(errors).toMatch(/Postgres ended by itself \(SIGKILL\): see .*postgres\.log/);
+}
+
 describe("npm start", () => {
-	test("shows a start screen, keeps its data, and leaves no process behind", async () => {
+	test("shows a start screen, keeps its data, leaves no process behind, and survives kill -9", async () => {
 		const folder = await makeDataFolder();
 		const first = start(folder);
 		const { screen, url } = await screenOf(first);
@@ -99,38 +119,18 @@ describe("npm start", () => {
 		});
 		expect((await send(again.url, "/api/products")).body).toHaveLength(length - 1);
 		await placeOrder(again.url, again.screen, await logIn(again.url, customer!));
-	});
 
-	test("recovers from kill -9, rejects a second start, and exits with its Postgres", async () => {
-		const folder = await makeDataFolder();
-		const first = start(folder);
-		await screenOf(first);
-		await first.stop("SIGKILL");
-
-		const second = start(folder);
-		const { url } = await screenOf(second);
-		expect((await send(url, "/health")).body).toMatchObject({ status: "healthy" });
-		const third = await start(folder).ended;
-		expect(third).toMatchObject({
-			code: 1,
-			errors: expect.stringMatching(
-				/^moleculer-commerce: already running on .* as process \d+: stop that one first.*$/,
-			),
-		});
-
-		process.kill(await postgresOn(folder), "SIGKILL");
-		const { code, errors } = await second.ended;
-		expect(code).toBe(1);
-		expect(errors).toMatch(/Postgres ended by itself \(SIGKILL\): see .*postgres\.log/);
+		await second.stop("SIGKILL");
+		await assertRecovery(folder);
 	});
 
 	test("exits with code 0 after a signal during its start", async () => {
 		const folder = await makeDataFolder();
-		const program = start(folder);
+		const program = start(folder, LOGINS);
 		await program.waitForOutput(/Preparing the database/);
 		expect(await program.stop("SIGINT")).toEqual({ code: 0, errors: "" });
 		await eventually(async () => expect(await processesWith(folder)).toEqual([]));
-		await screenOf(start(folder));
+		await screenOf(start(folder, LOGINS));
 	});
 
 	test("becomes healthy only when its administrator can log in", async () => {
@@ -164,7 +164,11 @@ describe("npm start", () => {
 	whereUsersSwitch("runs as an ordinary user", async () => {
 		const folder = await makeDataFolder();
 		await chown(folder, 1, 1);
-		const program = runScript("start", { DATA_DIR: join(folder, "data"), PORT: "0" }, { uid: 1 });
+		const program = runScript(
+			"start",
+			{ DATA_DIR: join(folder, "data"), PORT: "0", ...LOGINS },
+			{ uid: 1 },
+		);
 		await screenOf(program);
 		expect(await program.stop("SIGTERM")).toEqual({ code: 0, errors: "" });
 	});
@@ -173,7 +177,7 @@ describe("npm start", () => {
 		const folder = await makeDataFolder();
 		const program = runScript(
 			"start",
-			{ DATA_DIR: folder, PORT: "0", TERM: "xterm", HOME: folder },
+			{ DATA_DIR: folder, PORT: "0", SERVICES: "products,inventory", TERM: "xterm", HOME: folder },
 			{ terminal: true },
 		);
 		await program.waitForOutput(/mol \$/);
@@ -188,7 +192,7 @@ describe("npm start", () => {
 
 test("npm run start:node prints only log lines", async () => {
 	const folder = await makeDataFolder();
-	const program = start(folder, "start:node");
+	const program = start(folder, LOGINS, "start:node");
 	await program.waitForOutput(/started successfully/);
 	expect(await program.stop("SIGTERM")).toMatchObject({ code: 0 });
 	expect(program.output()).not.toMatch(/The shop is open|password|customer@example.com/);
