@@ -68,6 +68,17 @@ export class AdminConsole {
 		await this.page.goto(`${this.#url}/console${path}`);
 	}
 
+	/** Changes the size of the window. */
+	async resize(size: { width: number; height: number }): Promise<void> {
+		await this.page.setViewportSize(size);
+	}
+
+	/** Changes the theme of the operating system, and waits until the page has adopted it. */
+	async useTheme(theme: "light" | "dark"): Promise<void> {
+		await this.page.emulateMedia({ colorScheme: theme });
+		await this.page.locator(`html[data-theme="${theme}"]`).waitFor({ state: "attached" });
+	}
+
 	/** Path of the current page with its query, without /console. */
 	get path(): string {
 		return this.page.url().slice(`${this.#url}/console`.length);
@@ -113,7 +124,8 @@ export class AdminConsole {
 
 	/** Violations of axe-core's rules, including contrast, on the current page. */
 	async violations(): Promise<string[]> {
-		await this.page.evaluate(axe);
+		// A page that was not loaded again still contains it.
+		if (!(await this.page.evaluate<boolean>('"axe" in globalThis'))) await this.page.evaluate(axe);
 		return this.page.evaluate(async () => {
 			const { axe } = globalThis as unknown as { axe: { run(): Promise<Results> } };
 			interface Results {
