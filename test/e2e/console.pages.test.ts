@@ -78,7 +78,7 @@ testInBrowser(
 		}
 		await console.button("Menu").click();
 		await console.section("Orders");
-		expect(await console.button("Menu").getAttribute("aria-expanded")).toBe("false");
+		await console.page.getByRole("button", { name: "Menu", expanded: false }).waitFor();
 		await console.close();
 	},
 	TIMEOUT_MS,
