@@ -2,13 +2,14 @@ import { expect, test } from "@jest/globals";
 import { chaos } from "../../tools/chaos/run.ts";
 import { describeWith } from "../support/servers.ts";
 
-const SECONDS = 10;
+/** Kills a node and Postgres, and pauses a node. */
+const [SEED, SECONDS] = [15, 6];
 
 describeWith(["nats-server", "redis-server"], "a short chaos run", () => {
 	test("violates no invariant while nodes and servers are killed and paused", async () => {
 		const { findings, faults, orders, thefts } = await chaos({
 			seconds: SECONDS,
-			seed: 7,
+			seed: SEED,
 			buyers: 6,
 			size: { edge: 1, orders: 2, goods: 1, money: 1 },
 			print: () => undefined,

@@ -36,7 +36,6 @@ const LONG = [
 	"test/e2e/console.cluster.test.ts",
 	"test/cluster/stripe.test.ts",
 	"test/cluster/operations.test.ts",
-	"test/commands.test.ts",
 	"test/e2e/chaos.test.ts",
 	"mixins/durable-events.storm.test.ts",
 	"lib/persistence/embedded-postgres/embedded-postgres.test.ts",
@@ -54,7 +53,6 @@ const LONG = [
 	"middlewares/calls.test.ts",
 	"test/e2e/console.session.test.ts",
 	"test/cluster/figures.test.ts",
-	"lib/pricing/price-cart.property.test.ts",
 	"tools/chaos/self-test.test.ts",
 	"tools/documents/openapi.test.ts",
 	"test/two-shops.test.ts",
@@ -65,7 +63,6 @@ const LONG = [
 	"test/e2e/tracing.test.ts",
 	"scripts/catalogue.test.ts",
 	"lib/caching/lease-cache.test.ts",
-	"scripts/migrate.test.ts",
 	"services/products/products.search.test.ts",
 	"tools/bench/bench.test.ts",
 ];
