@@ -88,7 +88,7 @@ async function assertRecovery(folder: string) {
 }
 
 describe("npm start", () => {
-	test("shows a start screen, keeps its data, leaves no process behind, and survives kill -9", async () => {
+	test("shows a start screen, keeps its data, ends all processes, survives kill -9", async () => {
 		const folder = await makeDataFolder();
 		const first = start(folder);
 		const { screen, url } = await screenOf(first);

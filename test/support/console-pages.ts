@@ -42,8 +42,8 @@ export async function problemsOfPages(
 	return problems;
 }
 
-/** A problem if the current page does not fit a width. Charts adapt to it shortly after a change. */
-export async function tooWide({ page }: AdminConsole, width: number): Promise<string[]> {
+/** A problem if the current page does not fit a width. Charts adapt to a new width with a delay. */
+async function tooWide({ page }: AdminConsole, width: number): Promise<string[]> {
 	const actual = "document.documentElement.scrollWidth";
 	await page
 		.waitForFunction(`${actual} <= ${width}`, undefined, { timeout: FIT_MS })
