@@ -2,9 +2,10 @@ import { afterAll, beforeAll, expect, test } from "@jest/globals";
 import { readEnv } from "../../lib/settings/env.ts";
 import { createNode } from "../../lib/settings/node.ts";
 import { brokerOptions } from "../../moleculer.config.ts";
-import type { Cluster, ClusterNode } from "../support/cluster.ts";
+import { KINDS } from "../../tools/chaos/cluster.ts";
+import { type Cluster, type ClusterNode, startCluster } from "../support/cluster.ts";
+import { domains } from "../support/databases.ts";
 import { eventually } from "../support/eventually.ts";
-import { type Pairs, startPairs } from "../support/pairs.ts";
 import { describeWith } from "../support/servers.ts";
 import { admin } from "../support/shop.ts";
 
@@ -13,11 +14,17 @@ const START_MS = 120_000;
 const DETECTION_SECONDS = 5;
 
 describeWith(["nats-server", "redis-server"], "operations on several nodes", () => {
-	let pairs: Pairs;
 	let cluster: Cluster;
+	let orders: ClusterNode;
+	let goods: ClusterNode;
 	beforeAll(async () => {
-		pairs = await startPairs({ each: 1 });
-		({ cluster } = pairs);
+		cluster = await startCluster({ services: domains, env: { RATE_LIMIT_ENABLED: "false" } });
+		const others = [KINDS.edge, KINDS.money].flatMap((services) => services.split(","));
+		[orders, goods] = await Promise.all([
+			cluster.start("orders", ["orders"]),
+			cluster.start("goods", KINDS.goods.split(",")),
+			cluster.startHere("others", others),
+		]);
 	}, START_MS);
 	afterAll(() => cluster?.stop(), START_MS);
 
@@ -46,8 +53,7 @@ describeWith(["nats-server", "redis-server"], "operations on several nodes", () 
 			await eventually(async () =>
 				expect(await find(next)).toMatchObject({ responding: true, restarts: 1 }),
 			);
-			const [steady] = pairs.nodes("orders");
-			expect(await find(steady!)).toMatchObject({ responding: true, restarts: 0 });
+			expect(await find(orders)).toMatchObject({ responding: true, restarts: 0 });
 			expect(await next.process.term()).toBe(0);
 			await disappears(next);
 		},
@@ -101,8 +107,7 @@ describeWith(["nats-server", "redis-server"], "operations on several nodes", () 
 	test(
 		"a hung service is reported as unavailable, and the queues of the others are listed",
 		async () => {
-			const [goods] = pairs.nodes("goods");
-			goods!.process.pause();
+			goods.process.pause();
 			const { services, unavailable } = await cluster.call("operations.queues", {}, as);
 			expect(unavailable).toEqual(["carts", "inventory", "shipping"]);
 			expect(services.map(({ service }) => service)).toEqual(
@@ -110,7 +115,7 @@ describeWith(["nats-server", "redis-server"], "operations on several nodes", () 
 			);
 			const letters = await cluster.call("operations.listDeadLetters", {}, as);
 			expect(letters.unavailable).toEqual(unavailable);
-			goods!.process.resume();
+			goods.process.resume();
 			await eventually(
 				async () =>
 					expect((await cluster.call("operations.queues", {}, as)).unavailable).toEqual([]),
