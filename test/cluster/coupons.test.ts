@@ -43,7 +43,9 @@ describeWith(["nats-server", "redis-server"], "coupons in a cluster", () => {
 		const others = domains.filter((name) => !Object.hasOwn(nodes, name));
 		await Promise.all([
 			cluster.startHere("others", [...others, "api"]),
-			...(["orders", "orders", "promotions", "promotions", "carts", "carts"] as const).map(add),
+			...(
+				["orders", "orders", "orders", "promotions", "promotions", "carts", "carts"] as const
+			).map(add),
 		]);
 		admin = await makeAdmin(cluster);
 		product = await makeProduct(cluster, admin, { price: PRICE, stock: 10_000 });
@@ -173,8 +175,8 @@ describeWith(["nats-server", "redis-server"], "coupons in a cluster", () => {
 	test.each<[string, object, { buyers: number; uses: number; returned: number; other: Kind }]>([
 		[
 			"a limit of uses",
-			{ usage_limit: 50 },
-			{ buyers: 100, uses: 50, returned: 15, other: "promotions" },
+			{ usage_limit: 100 },
+			{ buyers: 200, uses: 100, returned: 30, other: "promotions" },
 		],
 		[
 			"a budget",

@@ -65,7 +65,7 @@ describeWith(["nats-server", "redis-server"], "several orders nodes", () => {
 		const others = domains.filter((name) => name !== "orders");
 		await Promise.all([
 			cluster.startHere("others", others),
-			...[1, 2].map((n) => cluster.start(`orders-${n}`, ["orders"])),
+			...[1, 2, 3].map((n) => cluster.start(`orders-${n}`, ["orders"])),
 		]);
 		const email = "buyer@example.com";
 		const user = await call("users.seed", {
