@@ -6,6 +6,7 @@ import { StartError } from "../../lib/process/start-error.ts";
 import { readEnv } from "../../lib/settings/env.ts";
 import { type Customer, login } from "../../test/support/builders.ts";
 import { httpOf } from "../../test/support/http.ts";
+import { eventually } from "../bench/target.ts";
 import { ADMIN, startCluster } from "../chaos/cluster.ts";
 import { howToInstall, missingServers } from "../chaos/servers.ts";
 import { readContracts, routesOf } from "../documents/openapi.ts";
@@ -80,6 +81,16 @@ async function startTargetCluster(program: Program): Promise<Target> {
 		processes: cluster.members.filter(({ kind }) => kind === "node"),
 	};
 }
+/**
+ * Waits until a gateway of the new cluster knows the routes of all services. Until then, it
+ * responds with 503, as if a service had no node.
+ */
+const untilComplete = (url: string, routes: FuzzOptions["routes"]) =>
+	eventually(async () => {
+		const document = await (await fetch(`${url}/openapi.json`)).text();
+		const missing = routes.find(({ contract }) => !document.includes(`"${contract.name}"`));
+		if (missing) throw new Error(`${url} has no route of ${missing.contract.name}`);
+	});
 function runningShop(url: string): Target {
 	const { ADMIN_EMAIL: email, ADMIN_PASSWORD: password } = readEnv();
 	if (!password)
@@ -103,8 +114,9 @@ runProgram("fuzz", async (program) => {
 		...account,
 		token: await login({ http }, account),
 	});
-	await program.step(assertAdmin(admin, urls[0]!));
 	const routes = routesOf(await readContracts());
+	if (cluster) await program.step(Promise.all(urls.map((one) => untilComplete(one, routes))));
+	await program.step(assertAdmin(admin, urls[0]!));
 	const setUp = setUpWith({ http }, admin);
 	const perRoute = Math.ceil(requests / routes.length);
 	console.log(

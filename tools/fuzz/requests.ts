@@ -53,7 +53,8 @@ function boundary(rule: Rule, next: Random): unknown {
 function spoil(rule: Rule | undefined, value: unknown, next: Random): unknown {
 	const chance = next();
 	if (rule && chance < 0.3) return boundary(rule, next);
-	if (rule?.type === "object" && chance < 0.6)
+	// An earlier fault may have replaced the value.
+	if (rule?.type === "object" && typeof value === "object" && value !== null && chance < 0.6)
 		return spoilFields(rule.props, value as Record<string, unknown>, next);
 	if (rule?.type === "array" && Array.isArray(value) && value.length > 0 && chance < 0.6)
 		return [spoil(rule.items, value[0], next), ...value.slice(1)];
