@@ -2,10 +2,9 @@ import { afterAll, beforeAll, expect, test } from "@jest/globals";
 import { readEnv } from "../../lib/settings/env.ts";
 import { createNode } from "../../lib/settings/node.ts";
 import { brokerOptions } from "../../moleculer.config.ts";
-import { KINDS } from "../../tools/chaos/cluster.ts";
-import { type Cluster, type ClusterNode, startCluster } from "../support/cluster.ts";
-import { domains } from "../support/databases.ts";
+import type { Cluster, ClusterNode } from "../support/cluster.ts";
 import { eventually } from "../support/eventually.ts";
+import { type Pairs, startPairs } from "../support/pairs.ts";
 import { describeWith } from "../support/servers.ts";
 import { admin } from "../support/shop.ts";
 
@@ -14,17 +13,11 @@ const START_MS = 120_000;
 const DETECTION_SECONDS = 5;
 
 describeWith(["nats-server", "redis-server"], "operations on several nodes", () => {
+	let pairs: Pairs;
 	let cluster: Cluster;
-	let orders: ClusterNode;
-	let goods: ClusterNode;
 	beforeAll(async () => {
-		cluster = await startCluster({ services: domains, env: { RATE_LIMIT_ENABLED: "false" } });
-		const others = [KINDS.edge, KINDS.money].flatMap((services) => services.split(","));
-		[orders, goods] = await Promise.all([
-			cluster.start("orders", ["orders"]),
-			cluster.start("goods", KINDS.goods.split(",")),
-			cluster.startHere("others", others),
-		]);
+		pairs = await startPairs({ each: 1 });
+		({ cluster } = pairs);
 	}, START_MS);
 	afterAll(() => cluster?.stop(), START_MS);
 
@@ -53,7 +46,8 @@ describeWith(["nats-server", "redis-server"], "operations on several nodes", () 
 			await eventually(async () =>
 				expect(await find(next)).toMatchObject({ responding: true, restarts: 1 }),
 			);
-			expect(await find(orders)).toMatchObject({ responding: true, restarts: 0 });
+			const [steady] = pairs.nodes("orders");
+			expect(await find(steady!)).toMatchObject({ responding: true, restarts: 0 });
 			expect(await next.process.term()).toBe(0);
 			await disappears(next);
 		},
@@ -107,7 +101,8 @@ describeWith(["nats-server", "redis-server"], "operations on several nodes", () 
 	test(
 		"a hung service is reported as unavailable, and the queues of the others are listed",
 		async () => {
-			goods.process.pause();
+			const [goods] = pairs.nodes("goods");
+			goods!.process.pause();
 			const { services, unavailable } = await cluster.call("operations.queues", {}, as);
 			expect(unavailable).toEqual(["carts", "inventory", "shipping"]);
 			expect(services.map(({ service }) => service)).toEqual(
@@ -115,7 +110,7 @@ describeWith(["nats-server", "redis-server"], "operations on several nodes", () 
 			);
 			const letters = await cluster.call("operations.listDeadLetters", {}, as);
 			expect(letters.unavailable).toEqual(unavailable);
-			goods.process.resume();
+			goods!.process.resume();
 			await eventually(
 				async () =>
 					expect((await cluster.call("operations.queues", {}, as)).unavailable).toEqual([]),
