@@ -42,7 +42,7 @@ describeWith(["nats-server", "redis-server"], "coupons in a cluster", () => {
 		});
 		const others = domains.filter((name) => !Object.hasOwn(nodes, name));
 		await Promise.all([
-			cluster.startHere("others", [...others, "api"]),
+			cluster.start("others", [...others, "api"]),
 			...(
 				["orders", "orders", "orders", "promotions", "promotions", "carts", "carts"] as const
 			).map(add),

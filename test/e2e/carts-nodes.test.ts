@@ -1,14 +1,17 @@
 import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
+import type { ServiceBroker } from "moleculer";
 import { v7 as uuid } from "uuid";
 import type { Call, Meta } from "../../lib/contracts/contract.ts";
+import { readEnv } from "../../lib/settings/env.ts";
+import { createNode } from "../../lib/settings/node.ts";
+import { brokerOptions } from "../../moleculer.config.ts";
 import type {} from "../../services/carts/carts.contract.ts";
 import { BEGIN, COMPLETE } from "../../services/carts/carts.statements.ts";
 import * as orders from "../../services/orders/saga/statements.ts";
 import type {} from "../../services/products/products.contract.ts";
 import type {} from "../../services/promotions/promotions.contract.ts";
-import { type Cluster, startCluster } from "../support/cluster.ts";
-import { domains } from "../support/databases.ts";
-import { addDoomedNode, type DoomedNode } from "../support/doomed-node.ts";
+import { type Cluster, startCluster } from "../../tools/chaos/cluster.ts";
+import { addDoomedNode, type DoomedNode, nodeOf } from "../support/doomed-node.ts";
 import { eventually } from "../support/eventually.ts";
 import { describeWith } from "../support/servers.ts";
 import { admin } from "../support/shop.ts";
@@ -45,31 +48,30 @@ interface Cart {
 
 describeWith(["nats-server", "redis-server"], "several carts nodes", () => {
 	let cluster: Cluster;
+	let broker: ServiceBroker;
 	let call: Call;
 	let product: string;
-	/** IDs of the nodes of carts that do not die. */
 	let healthy: string;
-	let other: string;
 
 	beforeAll(async () => {
-		cluster = await startCluster({
-			services: domains,
-			env: { LOGLEVEL: "warn", ORDER_DEADLINE_MS: "15000" },
-		});
-		({ call } = cluster);
-		const start = async (name: string, service: string) =>
-			(await cluster.start(name, [service])).id;
-		const others = domains.filter((name) => name !== "orders" && name !== "carts");
-		[healthy, other] = (await Promise.all([
-			start("carts-1", "carts"),
-			start("carts-2", "carts"),
-			start("orders-1", "orders"),
-			start("orders-2", "orders"),
-			cluster.startHere("others", others),
-		])) as [string, string, ...unknown[]];
+		cluster = await startCluster({ edge: 1, orders: 2, goods: 1, money: 1 }, [], () => undefined);
+		await Promise.all(
+			["carts-1", "carts-2"].map((name) =>
+				cluster.add("orders", name, { env: { SERVICES: "carts" } }),
+			),
+		);
+		const env = readEnv({ ...cluster.env, NODEID: "test", LOGLEVEL: "fatal" });
+		broker = createNode(brokerOptions(env), env, []);
+		await broker.start();
+		await broker.waitForServices(["products", "carts", "orders", "promotions", "inventory"]);
+		call = broker.call.bind(broker) as Call;
+		healthy = await nodeOf(broker, "carts-1");
 		product = await makeProduct();
 	}, 120_000);
-	afterAll(() => cluster?.stop(), 60_000);
+	afterAll(async () => {
+		await broker?.stop();
+		await cluster?.stop();
+	}, 60_000);
 
 	const makeProduct = async () =>
 		(
@@ -92,14 +94,12 @@ describeWith(["nats-server", "redis-server"], "several carts nodes", () => {
 	/** Starts a node that kills itself at a boundary. */
 	function doom({ service, boundary, repeat }: Death): Promise<DoomedNode> {
 		const name = `doomed-${service}-${boundary.replace(/\W/g, "-")}-${repeat}`;
-		return addDoomedNode(cluster, service, name, boundary);
+		const env = { DIE_AT: boundary, SERVICES: service };
+		return addDoomedNode({ cluster, broker }, "orders", name, env);
 	}
 	const hasDied = ({ nodeID }: DoomedNode) =>
 		eventually(() => {
-			const nodes = cluster.broker.registry.getNodeList({
-				onlyAvailable: true,
-				withServices: false,
-			});
+			const nodes = broker.registry.getNodeList({ onlyAvailable: true, withServices: false });
 			expect(nodes.map(({ id }) => id)).not.toContain(nodeID);
 		}, SETTLES_WITHIN);
 
@@ -116,7 +116,7 @@ describeWith(["nats-server", "redis-server"], "several carts nodes", () => {
 		call("carts.checkout", { id, expected_total }, { meta: { ...meta }, nodeID, timeout: 20_000 });
 	const settled = ({ id }: Cart) =>
 		eventually(async () => {
-			const rows = await cluster.databases.query<{ status: string; order_id: string }>(
+			const rows = await cluster.query<{ status: string; order_id: string }>(
 				"carts",
 				"select status, order_id from carts where id = $1",
 				[id],
@@ -126,13 +126,13 @@ describeWith(["nats-server", "redis-server"], "several carts nodes", () => {
 		}, SETTLES_WITHIN);
 	/** Expects one confirmed order of the cart's user, which is charged once. */
 	async function expectOneOrder({ meta }: Cart, order_id: string, total = PRICE): Promise<void> {
-		const placed = await cluster.databases.query(
+		const placed = await cluster.query(
 			"orders",
 			"select id, status, total_amount::float8 as total from orders where user_id = $1",
 			[meta.user.id],
 		);
 		expect(placed).toEqual([{ id: order_id, status: "confirmed", total }]);
-		const charges = await cluster.databases.query(
+		const charges = await cluster.query(
 			"payments",
 			"select status, amount::float8 as amount from payments where order_id = $1",
 			[order_id],
@@ -200,6 +200,7 @@ describeWith(["nats-server", "redis-server"], "several carts nodes", () => {
 	});
 
 	test("20 concurrent checkouts on two nodes place one order with the last coupon", async () => {
+		const other = await nodeOf(broker, "carts-2");
 		for (const coupon_codes of [[], [await makeCoupon(1)]]) {
 			const cart = await makeCart();
 			await call("carts.update", { id: cart.id, coupon_codes }, { meta: { ...cart.meta } });

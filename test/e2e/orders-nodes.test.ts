@@ -1,12 +1,15 @@
 import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
+import type { ServiceBroker } from "moleculer";
 import { v7 as uuid } from "uuid";
 import type { Call } from "../../lib/contracts/contract.ts";
+import { readEnv } from "../../lib/settings/env.ts";
+import { createNode } from "../../lib/settings/node.ts";
+import { brokerOptions } from "../../moleculer.config.ts";
 import type {} from "../../services/orders/orders.contract.ts";
 import * as statements from "../../services/orders/saga/statements.ts";
 import type {} from "../../services/products/products.contract.ts";
 import type {} from "../../services/users/users.contract.ts";
-import { type Cluster, startCluster } from "../support/cluster.ts";
-import { domains } from "../support/databases.ts";
+import { type Cluster, startCluster } from "../../tools/chaos/cluster.ts";
 import { addDoomedNode } from "../support/doomed-node.ts";
 import { eventually } from "../support/eventually.ts";
 import { describeWith } from "../support/servers.ts";
@@ -53,20 +56,17 @@ type Boundary = (typeof boundaries)[number];
 
 describeWith(["nats-server", "redis-server"], "several orders nodes", () => {
 	let cluster: Cluster;
+	let broker: ServiceBroker;
 	let call: Call;
 	let order: { items: { product_id: string; quantity: number }[] };
 	let meta: { user: { id: string; email: string; role: "user" } };
 	beforeAll(async () => {
-		cluster = await startCluster({
-			services: domains,
-			env: { LOGLEVEL: "warn", ORDER_DEADLINE_MS: "15000" },
-		});
-		({ call } = cluster);
-		const others = domains.filter((name) => name !== "orders");
-		await Promise.all([
-			cluster.startHere("others", others),
-			...[1, 2, 3].map((n) => cluster.start(`orders-${n}`, ["orders"])),
-		]);
+		cluster = await startCluster({ edge: 1, orders: 3, goods: 1, money: 1 }, [], () => undefined);
+		const env = readEnv({ ...cluster.env, NODEID: "test", LOGLEVEL: "fatal" });
+		broker = createNode(brokerOptions(env), env, []);
+		await broker.start();
+		await broker.waitForServices(["users", "products", "orders", "inventory", "promotions"]);
+		call = broker.call.bind(broker) as Call;
 		const email = "buyer@example.com";
 		const user = await call("users.seed", {
 			email,
@@ -84,7 +84,10 @@ describeWith(["nats-server", "redis-server"], "several orders nodes", () => {
 		order = { items: [{ product_id: id, quantity: 1 }] };
 		await promote(id);
 	}, 120_000);
-	afterAll(() => cluster?.stop(), 60_000);
+	afterAll(async () => {
+		await broker?.stop();
+		await cluster?.stop();
+	}, 60_000);
 
 	/** Creates an automatic promotion of a product. */
 	const promote = (product_id: string, limits: { usage_limit?: number } = {}) =>
@@ -101,7 +104,7 @@ describeWith(["nats-server", "redis-server"], "several orders nodes", () => {
 
 	const find = async (key: string) =>
 		(
-			await cluster.databases.query<{
+			await cluster.query<{
 				id: string;
 				status: string;
 				saga_state: string | null;
@@ -118,7 +121,7 @@ describeWith(["nats-server", "redis-server"], "several orders nodes", () => {
 	/** Places an order on a node that dies at the boundary, and returns the settled order. */
 	async function dieAt({ boundary, shipping_address, status }: Boundary) {
 		const name = `doomed-${boundary.replace(/\W/g, "-")}-${status}`;
-		const node = await addDoomedNode(cluster, "orders", name, boundary);
+		const node = await addDoomedNode({ cluster, broker }, "orders", name, { DIE_AT: boundary });
 		const idempotency_key = uuid();
 		await node.killWith(() =>
 			call(

@@ -5,11 +5,10 @@ import { join } from "node:path";
 import type { ServiceBroker, ServiceSchema } from "moleculer";
 import type { Call } from "../../lib/contracts/contract.ts";
 import { type Env, readEnv } from "../../lib/settings/env.ts";
-import { createNode, loadService } from "../../lib/settings/node.ts";
+import { createNode } from "../../lib/settings/node.ts";
 import { checkReturns } from "../../middlewares/check-returns.ts";
 import { brokerOptions } from "../../moleculer.config.ts";
-import { addressOf } from "../../scripts/broker.ts";
-import { type Databases, domains, services as folder, makeDatabases, root } from "./databases.ts";
+import { type Databases, domains, makeDatabases, root } from "./databases.ts";
 import { eventually } from "./eventually.ts";
 import { send } from "./http.ts";
 import { type Postgres, startPostgres } from "./postgres.ts";
@@ -25,7 +24,6 @@ export interface ClusterNode {
 	/** Address of its gateway, if it runs one. */
 	readonly url: string;
 }
-type Gateway = Pick<ClusterNode, "id" | "url">;
 /** Cluster of real processes: servers, nodes of tests, and an observing node in this process. */
 export interface Cluster extends Pick<Shop, "call" | "http"> {
 	readonly nats: Server;
@@ -47,12 +45,6 @@ export interface Cluster extends Pick<Shop, "call" | "http"> {
 		env?: Record<string, string>,
 		folder?: string,
 	): Promise<ClusterNode>;
-	/**
-	 * Starts a node in this process, without the second of CPU time that a process takes to start.
-	 * Suffices for services that a test neither stops nor observes. Start the services that they
-	 * depend on at the same time.
-	 */
-	startHere(name: string, services: readonly string[]): Promise<void>;
 	/** Whether the registry lists the node as available. */
 	has(node: ClusterNode): boolean;
 	/** Logs of all nodes. */
@@ -77,8 +69,8 @@ export async function startCluster(options: {
 	postgres?: boolean;
 	maxPayload?: number;
 }): Promise<Cluster> {
-	const place = mkdtempSync(join(tmpdir(), "moleculer-commerce-cluster-"));
-	const cleanups: (() => Promise<unknown>)[] = [() => clearFolder(place)];
+	const folder = mkdtempSync(join(tmpdir(), "moleculer-commerce-cluster-"));
+	const cleanups: (() => Promise<unknown>)[] = [() => clearFolder(folder)];
 	async function stop(): Promise<void> {
 		for (const cleanUp of cleanups.splice(0).reverse()) await cleanUp();
 	}
@@ -91,11 +83,11 @@ export async function startCluster(options: {
 		return result;
 	};
 	try {
-		const nats = await track(startNats(place, options.maxPayload), (server) => server.stop());
-		const redis = await track(startRedis(place), (server) => server.stop());
+		const nats = await track(startNats(folder, options.maxPayload), (server) => server.stop());
+		const redis = await track(startRedis(folder), (server) => server.stop());
 		const withDatabase = options.services.filter((name) => domains.includes(name));
 		const postgres = options.postgres
-			? await track(startPostgres(place), (server) => server.end())
+			? await track(startPostgres(folder), (server) => server.end())
 			: undefined;
 		const databases = await track(makeDatabases(withDatabase, postgres?.url), (all) => all.drop());
 		const source: Record<string, string> = {
@@ -104,7 +96,7 @@ export async function startCluster(options: {
 			CACHER: redis.url,
 			DATABASE_URL: databases.pattern,
 			DATABASE_POOL: "5",
-			DATA_DIR: place,
+			DATA_DIR: folder,
 			BCRYPT_COST: "4",
 			JWT_SECRET: "a secret for tests only, long enough to be one",
 			...options.env,
@@ -116,7 +108,7 @@ export async function startCluster(options: {
 		});
 		const broker = await track(startObserver(observer, options.stubs ?? []), (node) => node.stop());
 		const nodes: ClusterNode[] = [];
-		const gateways: Gateway[] = [];
+		const gateways: ClusterNode[] = [];
 		return {
 			nats,
 			redis,
@@ -127,7 +119,7 @@ export async function startCluster(options: {
 			call: broker.call.bind(broker) as unknown as Call,
 			http: (request, init) => send(gateways[0]!.url, request, init),
 			async start(name, services, env = {}, program = root) {
-				const log = join(place, `${name}.log`);
+				const log = join(folder, `${name}.log`);
 				const node = await startNode(
 					broker,
 					{ name, services, env: { ...source, ...env }, program, log },
@@ -137,17 +129,6 @@ export async function startCluster(options: {
 				if (services.includes("api")) gateways.push(node);
 				await Promise.all(gateways.map((gateway) => hasRoutes(gateway, broker)));
 				return node;
-			},
-			async startHere(name, services) {
-				const env = readEnv({ ...source, LOGLEVEL: "fatal", NODEID: name, PORT: "0" });
-				const schemas = await Promise.all(services.map((one) => loadService(folder, one)));
-				const node = createNode(brokerOptions(env), env, schemas);
-				cleanups.push(() => node.stop());
-				await node.start();
-				if (!services.includes("api")) return;
-				const gateway = { id: node.nodeID, url: addressOf(node, env)! };
-				gateways.push(gateway);
-				await hasRoutes(gateway, broker);
 			},
 			has: (node) => isAvailable(node, broker),
 			log: () => nodes.map(({ process }) => process.log()).join("\n"),
@@ -210,7 +191,7 @@ async function startNode(
 	};
 }
 
-const isAvailable = ({ id }: Pick<ClusterNode, "id">, { registry }: ServiceBroker): boolean =>
+const isAvailable = ({ id }: ClusterNode, { registry }: ServiceBroker): boolean =>
 	registry.getNodeList({ onlyAvailable: true }).some((node) => node.id === id);
 
 /**
@@ -218,7 +199,7 @@ const isAvailable = ({ id }: Pick<ClusterNode, "id">, { registry }: ServiceBroke
  * learns the routes of a new service after 100 ms without another change, and responds with 503
  * until then.
  */
-async function hasRoutes(gateway: Gateway, broker: ServiceBroker): Promise<void> {
+async function hasRoutes(gateway: ClusterNode, broker: ServiceBroker): Promise<void> {
 	const actions = broker.registry.getActionList({ onlyAvailable: true });
 	const published = actions.flatMap(({ name, action }) => {
 		const { rest, visibility } = action as { rest?: string; visibility?: string };

@@ -1,10 +1,10 @@
 import { join } from "node:path";
-import { pathToFileURL } from "node:url";
-import type { Cluster } from "./cluster.ts";
+import type { ServiceBroker } from "moleculer";
+import type { Cluster, Kind } from "../../tools/chaos/cluster.ts";
 import { root } from "./databases.ts";
 import { eventually } from "./eventually.ts";
 
-const NODE_OPTIONS = `--import ${pathToFileURL(join(root, "test/support/die-at.ts"))}`;
+const STARTS_WITHIN = 30;
 const DIES_WITHIN = 30;
 
 /** A node that kills itself at a boundary (see die-at.ts). */
@@ -18,27 +18,38 @@ export interface DoomedNode {
 	killWith(request: () => Promise<unknown>): Promise<void>;
 }
 
-/** Starts a node of a service that kills itself at a boundary. */
+/** Starts a doomed node, and waits until `broker` can call it. */
 export async function addDoomedNode(
-	cluster: Cluster,
-	service: string,
+	{ cluster, broker }: { readonly cluster: Cluster; readonly broker: ServiceBroker },
+	kind: Kind,
 	name: string,
-	boundary: string,
+	env: { readonly DIE_AT: string; readonly SERVICES?: string },
 ): Promise<DoomedNode> {
-	const env = { NODE_OPTIONS, DIE_AT: boundary };
-	const { id, process } = await cluster.start(name, [service], env);
+	const preload = join(root, "test/support/die-at.ts");
+	const member = await cluster.add(kind, name, { env, preload });
+	const nodeID = await nodeOf(broker, name);
 	return {
-		nodeID: id,
+		nodeID,
 		killWith: (request) =>
 			eventually(async () => {
 				const error = await request().then(
 					() => new Error(`${name} has responded instead of dying`),
 					(error) => error,
 				);
-				if (isRunning(process.pid)) throw error;
+				if (isRunning(member.pid!)) throw error;
 			}, DIES_WITHIN),
 	};
 }
+
+/** ID of the node with this name, as soon as `broker` can call it. */
+export const nodeOf = (broker: ServiceBroker, name: string): Promise<string> =>
+	eventually(() => {
+		const node = broker.registry
+			.getNodeList({ onlyAvailable: true, withServices: true })
+			.find(({ id }) => id.startsWith(`${name}-`));
+		if (!node) throw new Error(`${name} has not joined`);
+		return node.id;
+	}, STARTS_WITHIN);
 
 function isRunning(pid: number): boolean {
 	try {
