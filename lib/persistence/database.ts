@@ -212,8 +212,8 @@ export class Database implements Queryable {
 
 /**
  * Runs a statement. With a callback, because the promises of `Client.query` keep each result
- * reachable for V8's young generation until the next full collection: every result is copied twice
- * and remains in memory for seconds.
+ * reachable for minor garbage collections: V8 copies every result twice, and keeps it in memory
+ * until the next full collection.
  */
 const execute = <Row extends QueryResultRow>(
 	connection: Client,

@@ -12,9 +12,9 @@ import {
 	replayResponse,
 } from "../../lib/idempotency/idempotency.ts";
 import { alignRows } from "../../lib/persistence/align-rows.ts";
+import { analyzeAfterGrowth } from "../../lib/persistence/analyze-after-growth.ts";
 import type { Tx } from "../../lib/persistence/database.ts";
 import { newId } from "../../lib/persistence/id.ts";
-import { analyzeAfterGrowth } from "../../lib/persistence/statistics.ts";
 import { defineService } from "../../lib/service/define-service.ts";
 import { database } from "../../mixins/database.mixin.ts";
 import { durableEvents } from "../../mixins/durable-events.mixin.ts";
@@ -102,7 +102,10 @@ export default defineService(products)({
 				...(words ? { words } : {}),
 			};
 		},
-		/** Adds the words of changed products to the search. Returns as {@link addNewWords}. */
+		/**
+		 * Adds the words of changed products to the search, and analyzes a catalog that has grown.
+		 * Returns the result of {@link addNewWords}.
+		 */
 		async indexChanges(): Promise<boolean | number> {
 			const found = await addNewWords(this.db);
 			if (found !== Number.POSITIVE_INFINITY) await analyzeAfterGrowth(this.db, "products");

@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, expect, test } from "@jest/globals";
 import pg from "pg";
 import { type Databases, makeDatabases } from "../../test/support/databases.ts";
+import { analyzeAfterGrowth } from "./analyze-after-growth.ts";
 import { type Database, databaseUrl } from "./database.ts";
-import { analyzeAfterGrowth } from "./statistics.ts";
 
 let databases: Databases;
 let session: pg.Client;

@@ -1,8 +1,8 @@
 import { type Queryable, sql } from "./database.ts";
 
-/** Growth of a table after which its statistics are useless. */
+/** Factor by which a table grows until it is analyzed again. */
 const GROWTH = 10;
-/** Pages of a table that may grow without statistics. Reading them all takes less than a ms. */
+/** Size in pages up to which reading a whole table takes less than a millisecond. */
 const SMALL_PAGES = 10;
 
 const HAS_GROWN = sql(
