@@ -29,7 +29,7 @@ testInBrowser(
 		await console.page.getByRole("alert").getByText("Only administrators").waitFor();
 		await console.signIn(admin);
 		await console.shows("Orders");
-		expect(console.path).toBe("/orders?status=shipped");
+		await console.reaches("/orders?status=shipped");
 		expect(await console.page.title()).toBe("Orders · Admin console");
 		expect(await console.page.getByLabel("Status").inputValue()).toBe("shipped");
 		expect(await console.page.evaluate("document.cookie")).toBe("");
@@ -72,10 +72,10 @@ testInBrowser(
 		await console.page.getByLabel("Status").selectOption("confirmed");
 		await shop.http("POST /api/auth/logout-everywhere", { token: admin.token });
 		await console.shows("Sign in");
-		expect(console.path).toBe("/orders?status=confirmed");
+		await console.reaches("/orders?status=confirmed");
 		await console.signIn(admin);
 		await console.shows("Orders");
-		expect(console.path).toBe("/orders?status=confirmed");
+		await console.reaches("/orders?status=confirmed");
 		await console.close();
 	},
 	TIMEOUT_MS,

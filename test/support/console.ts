@@ -79,9 +79,15 @@ export class AdminConsole {
 		await this.page.locator(`html[data-theme="${theme}"]`).waitFor({ state: "attached" });
 	}
 
-	/** Path of the current page with its query, without /console. */
-	get path(): string {
-		return this.page.url().slice(`${this.#url}/console`.length);
+	/**
+	 * Waits for an address. What a page shows may be older than its address: a row may be there
+	 * because the list before contained it too.
+	 *
+	 * @param path with its query, without /console
+	 */
+	async reaches(path: string): Promise<void> {
+		const address = `${this.#url}/console${path}`;
+		await this.page.waitForURL(({ href }) => href === address);
 	}
 
 	/** Submits the sign-in. */
