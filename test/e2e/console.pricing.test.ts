@@ -245,6 +245,49 @@ testInBrowser(
 	TIMEOUT_MS,
 );
 
+/** Records which titles and rejected fields are visible in a frame without having the focus. */
+const RECORD_FOCUS = `{
+	globalThis.unfocused = [];
+	let { textContent: title } = document.querySelector("h1");
+	let rejected = null;
+	const look = () => {
+		const heading = document.querySelector("h1");
+		const field = document.querySelector("[aria-invalid=true]");
+		if (heading && heading.textContent !== title && document.activeElement !== heading)
+			unfocused.push(heading.textContent);
+		if (field && !rejected && document.activeElement !== field) unfocused.push(field.name);
+		title = heading?.textContent;
+		rejected = field;
+		requestAnimationFrame(look);
+	};
+	requestAnimationFrame(look);
+}`;
+
+testInBrowser(
+	"the focus moves before a new page or a rejected field is visible",
+	async () => {
+		/** Waits until the current state was recorded. */
+		const frame = () => console.page.evaluate("new Promise(requestAnimationFrame)");
+		await console.page.evaluate(RECORD_FOCUS);
+		await console.section("Shipping methods");
+		await frame();
+		await link("New shipping method").click();
+		await console.shows("New shipping method");
+		await frame();
+		await label("Code").fill("express");
+		await label("Name").fill("Express");
+		await label("Countries").fill("de, at");
+		await named("price").fill("12.5");
+		await console.button("Add tier").click();
+		await named("tiers[0].price").fill("9.99");
+		await console.button("Create shipping method").click();
+		await invalid("tiers[0].up_to_subtotal").waitFor();
+		await frame();
+		expect(await console.page.evaluate("unfocused")).toEqual([]);
+	},
+	TIMEOUT_MS,
+);
+
 testInBrowser(
 	"a shipping method is created with tiers, moved and deleted",
 	async () => {

@@ -1,5 +1,5 @@
 import { type ComponentChildren, type ComponentProps, createContext } from "preact";
-import { useContext, useEffect, useId, useRef, useState } from "preact/hooks";
+import { useContext, useEffect, useId, useLayoutEffect, useRef, useState } from "preact/hooks";
 import { isProblem } from "../../../clients/typescript/src/index.ts";
 import { messageOf } from "../api.ts";
 import { query, setQuery } from "../router.ts";
@@ -34,13 +34,16 @@ export function Form({
 	const form = useRef<HTMLFormElement>(null);
 	const errors = fieldErrorsOf(error);
 	const [others, setOthers] = useState<readonly string[]>([]);
-	useEffect(() => {
-		if (error) form.current?.querySelector<HTMLElement>("[aria-invalid=true]")?.focus();
-		setOthers(
-			Object.keys(errors)
-				.filter((field) => field === "" || !form.current?.elements.namedItem(field))
-				.map((field) => errors[field]!),
-		);
+	useLayoutEffect(() => {
+		// The fields render after the form, and before the errors are visible.
+		queueMicrotask(() => {
+			if (error) form.current?.querySelector<HTMLElement>("[aria-invalid=true]")?.focus();
+			setOthers(
+				Object.keys(errors)
+					.filter((field) => field === "" || !form.current?.elements.namedItem(field))
+					.map((field) => errors[field]!),
+			);
+		});
 	}, [error]);
 	const onSubmit = async (event: SubmitEvent) => {
 		event.preventDefault();

@@ -1,5 +1,5 @@
 import type { ComponentChildren } from "preact";
-import { useEffect, useRef } from "preact/hooks";
+import { useEffect, useLayoutEffect, useRef } from "preact/hooks";
 import { navigations } from "../router.ts";
 
 interface PageProps {
@@ -15,7 +15,8 @@ export function Page({ title, actions, children }: PageProps) {
 	useEffect(() => {
 		document.title = `${title} · Admin console`;
 	}, [title]);
-	useEffect(() => {
+	// Before the page is visible, so that it takes no key presses from a field.
+	useLayoutEffect(() => {
 		if (count > 0) heading.current?.focus();
 	}, [count]);
 	return (

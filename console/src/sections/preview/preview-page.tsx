@@ -1,4 +1,4 @@
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useLayoutEffect, useRef, useState } from "preact/hooks";
 import { reads, shop } from "../../api.ts";
 import { Form, SelectField, TextField } from "../../components/form.tsx";
 import { Page, Panel } from "../../components/page.tsx";
@@ -64,7 +64,7 @@ function PreviewForm({ cart }: { cart?: Cart }) {
 	);
 	const [preview, setPreview] = useState<Preview>();
 	const result = useRef<HTMLDivElement>(null);
-	useEffect(() => {
+	useLayoutEffect(() => {
 		if (preview) result.current?.focus();
 	}, [preview]);
 	const submit = async (values: FormData) => {
