@@ -64,10 +64,19 @@ export function brokerOptions(env: Env, traces?: Tracing, log = new Log(env)): B
 		logger: log as unknown as NonNullable<BrokerOptions["logger"]>,
 		validator: new LazyValidator(),
 		transporter: env.TRANSPORTER ? nats(env.TRANSPORTER, nodeID) : null,
-		// Detects a dead node within 5 seconds. With Moleculer's heartbeats and defaults, a dead node
-		// received calls for half a minute.
-		registry: { discoverer: new Heartbeats() },
+		registry: {
+			// Detects a dead node within 5 seconds. With Moleculer's heartbeats and defaults, a dead node
+			// received calls for half a minute.
+			discoverer: new Heartbeats(),
+			// Milliseconds in which other nodes learn that this one stops.
+			stopDelay: env.TRANSPORTER ? 100 : 0,
+		},
 		heartbeatTimeout: 3,
+		// Milliseconds between checks for missing dependencies. With the default of 1000, the shop
+		// started two seconds later: carts waits for orders, which waits for others.
+		dependencyInterval: 50,
+		// Other nodes learn of a started service after 50 ms without another one, instead of 1000.
+		transit: { serviceChangedDebounceTime: 50 } as NonNullable<BrokerOptions["transit"]>,
 		// The default is no timeout, so that a call to a hanging service would never return.
 		requestTimeout: 10_000,
 		// Opens after five consecutive failures (see middlewares/circuit-breaker.ts) and allows a trial
