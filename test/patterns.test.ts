@@ -185,10 +185,12 @@ function growth({ source, flags }: Pick<Pattern, "source" | "flags">): number {
 		? result.complexity.degree
 		: Number.POSITIVE_INFINITY;
 }
+/** Without a repetition, a pattern is linear. */
+const REPETITION = /[*+{]/;
 const degrees = new Map<string, number>();
 function degreeOf({ source, flags }: Pick<Pattern, "source" | "flags">): number {
 	const key = `${source}/${flags}`;
-	const degree = degrees.get(key) ?? growth({ source, flags });
+	const degree = REPETITION.test(source) ? (degrees.get(key) ?? growth({ source, flags })) : 1;
 	degrees.set(key, degree);
 	return degree;
 }
