@@ -142,7 +142,7 @@ describe("npm start", () => {
 			ADMIN_EMAIL: admin.email,
 			ADMIN_PASSWORD: admin.password,
 			// Hashing takes long enough for health checks before the account exists.
-			BCRYPT_COST: "13",
+			BCRYPT_COST: "12",
 			...{
 				PGSSLMODE: "require",
 				PGOPTIONS: "-c default_transaction_read_only=on",
