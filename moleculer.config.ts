@@ -64,13 +64,9 @@ export function brokerOptions(env: Env, traces?: Tracing, log = new Log(env)): B
 		logger: log as unknown as NonNullable<BrokerOptions["logger"]>,
 		validator: new LazyValidator(),
 		transporter: env.TRANSPORTER ? nats(env.TRANSPORTER, nodeID) : null,
-		registry: {
-			// Detects a dead node within 5 seconds. With Moleculer's heartbeats and defaults, a dead node
-			// received calls for half a minute.
-			discoverer: new Heartbeats(),
-			// Milliseconds in which other nodes learn that this one stops.
-			stopDelay: env.TRANSPORTER ? 100 : 0,
-		},
+		// Detects a dead node within 5 seconds. With Moleculer's heartbeats and defaults, a dead node
+		// received calls for half a minute.
+		registry: { discoverer: new Heartbeats() },
 		heartbeatTimeout: 3,
 		// Milliseconds between checks for missing dependencies. With the default of 1000, the shop
 		// started two seconds later: carts waits for orders, which waits for others.
