@@ -120,6 +120,10 @@ describeWith(["nats-server", "redis-server"], "the console of a cluster", () => 
 			await console.goto("/products/import");
 			await console.shows("Import products");
 			await shop().http("POST /api/auth/logout-everywhere", { token: admin.token });
+			// The gateway learns of it by an event.
+			await eventually(async () =>
+				expect((await shop().http("GET /api/users/me", { token: admin.token })).status).toBe(401),
+			);
 			await console.page.reload();
 			await console.shows("Sign in");
 			await console.signIn(admin);
