@@ -19,17 +19,12 @@ import { admin } from "../support/shop.ts";
 /** Seconds within which another node finishes the checkout of a dead one. */
 const SETTLES_WITHIN = 30;
 const PRICE = 5;
-/**
- * Every point of a checkout after which the order will be placed without another request. Nothing
- * is written between the end of a step and the start of the next one.
- */
-const STARTED = [`after ${BEGIN.name}`, "after orders.place", `after ${COMPLETE.name}`];
+const around = (...names: string[]) => names.flatMap((name) => [`before ${name}`, `after ${name}`]);
+/** Every point of a checkout after which the order will be placed without another request. */
+const STARTED = [`after ${BEGIN.name}`, ...around("orders.place", COMPLETE.name)];
 const PLACED = [
-	"before inventory.reserve",
 	`after ${orders.PLACE.name}`,
-	"after inventory.reserve",
-	"after payments.charge",
-	`after ${orders.COMPLETE.name}`,
+	...around("inventory.reserve", "payments.charge", orders.COMPLETE.name),
 ];
 /** Maximum number of doomed nodes at a time. */
 const CONCURRENCY = 4;

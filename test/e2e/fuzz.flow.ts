@@ -15,7 +15,6 @@ const SEED = Number(process.env.FUZZ_SEED ?? 20260101);
  * that the modes send different requests.
  */
 const SHARES = { cluster: { from: 0, count: 13 }, embedded: { from: 13, count: 12 } };
-/** Rounds of event streams by mode, for all gateways together. */
 const STREAM_ROUNDS = 20;
 
 export const fuzzing: Flow = (open, mode) => {
@@ -60,7 +59,7 @@ export const fuzzing: Flow = (open, mode) => {
 			urls: shop.gateways.map(({ url }) => url),
 			setUp: streamsSetUpWith(shop, () => makeAdmin(shop)),
 			seed,
-			rounds: STREAM_ROUNDS / shop.gateways.length,
+			rounds: STREAM_ROUNDS,
 		});
 		expect(failures).toEqual([]);
 		expect((await shop.http("GET /health")).body.status).toBe("healthy");

@@ -16,29 +16,27 @@ import { describeWith } from "../support/servers.ts";
 import { admin } from "../support/shop.ts";
 
 const SETTLES_WITHIN = 10;
-/**
- * Every point between two steps of an order that succeeds. Nothing is written between the end of a
- * step and the start of the next one.
- */
+const around = (...names: string[]) => names.flatMap((name) => [`before ${name}`, `after ${name}`]);
+/** Every point between two steps of an order that succeeds. */
 const FORWARD = [
-	"before inventory.reserve",
 	`after ${statements.PLACE.name}`,
-	"after inventory.reserve",
-	"after promotions.redeem",
-	"after payments.charge",
-	"after shipping.schedule",
-	`after ${statements.COMPLETE.name}`,
+	...around(
+		"inventory.reserve",
+		"promotions.redeem",
+		"payments.charge",
+		"shipping.schedule",
+		statements.COMPLETE.name,
+	),
 ];
 /** Every point between two compensations of an order that fails at its last step. */
-const BACKWARD = [
-	`before ${statements.MARK_COMPENSATING.name}`,
-	`after ${statements.MARK_COMPENSATING.name}`,
-	"after shipping.unschedule",
-	"after payments.reverse",
-	"after promotions.release",
-	"after inventory.release",
-	`after ${statements.MARK_COMPENSATED.name}`,
-];
+const BACKWARD = around(
+	statements.MARK_COMPENSATING.name,
+	"shipping.unschedule",
+	"payments.reverse",
+	"promotions.release",
+	"inventory.release",
+	statements.MARK_COMPENSATED.name,
+);
 /** Maximum number of doomed nodes at a time. */
 const CONCURRENCY = 6;
 
