@@ -10,7 +10,7 @@ import { checkReturns } from "../../middlewares/check-returns.ts";
 import { brokerOptions } from "../../moleculer.config.ts";
 import { type Databases, domains, makeDatabases, root } from "./databases.ts";
 import { eventually } from "./eventually.ts";
-import { send } from "./http.ts";
+import { assertRoutes, send } from "./http.ts";
 import { type Postgres, startPostgres } from "./postgres.ts";
 import { freePort, type Process, startProcess } from "./processes.ts";
 import { type Server, startNats, startRedis } from "./servers.ts";
@@ -127,7 +127,7 @@ export async function startCluster(options: {
 				);
 				nodes.push(node);
 				if (services.includes("api")) gateways.push(node);
-				await Promise.all(gateways.map((gateway) => hasRoutes(gateway, broker)));
+				await Promise.all(gateways.map((gateway) => waitForRoutes(gateway, broker)));
 				return node;
 			},
 			has: (node) => isAvailable(node, broker),
@@ -194,24 +194,17 @@ async function startNode(
 const isAvailable = ({ id }: ClusterNode, { registry }: ServiceBroker): boolean =>
 	registry.getNodeList({ onlyAvailable: true }).some((node) => node.id === id);
 
-/**
- * Waits until a gateway, unless it has ended, documents a route of every available service. It
- * learns the routes of a new service after 100 ms without another change, and responds with 503
- * until then.
- */
-async function hasRoutes(gateway: ClusterNode, broker: ServiceBroker): Promise<void> {
+/** Waits until a gateway, unless it has ended, has routes of every available service. */
+async function waitForRoutes(gateway: ClusterNode, broker: ServiceBroker): Promise<void> {
 	const actions = broker.registry.getActionList({ onlyAvailable: true });
 	const published = actions.flatMap(({ name, action }) => {
 		const { rest, visibility } = action as { rest?: string; visibility?: string };
 		return rest && visibility === "published" ? [name] : [];
 	});
-	const services = new Set(published.map((name) => name.split(".")[0]));
+	const services = new Set(published.map((name) => name.split(".")[0]!));
 	await eventually(async () => {
 		if (!isAvailable(gateway, broker)) return;
-		const document = await (await fetch(`${gateway.url}/openapi.json`)).text();
-		for (const service of services)
-			if (!document.includes(`"operationId":"${service}.`))
-				throw new Error(`${gateway.url} has no routes of ${service}`);
+		await assertRoutes(gateway.url, services);
 	}, START_SECONDS);
 }
 

@@ -23,6 +23,17 @@ export const httpOf =
 		return response;
 	};
 
+/**
+ * Asserts that a gateway has routes of the services. It learns those of a new service after 100 ms
+ * without another change, and responds with 503 until then.
+ */
+export async function assertRoutes(url: string, services: ReadonlySet<string>): Promise<void> {
+	const document = await (await fetch(`${url}/openapi.json`)).text();
+	for (const service of services)
+		if (!document.includes(`"operationId":"${service}.`))
+			throw new Error(`${url} has no routes of ${service}`);
+}
+
 /** Sends a request to a gateway. */
 export async function send(
 	url: string,

@@ -5,8 +5,8 @@ import { type Program, runProgram } from "../../lib/process/lifecycle.ts";
 import { StartError } from "../../lib/process/start-error.ts";
 import { readEnv } from "../../lib/settings/env.ts";
 import { type Customer, login } from "../../test/support/builders.ts";
-import { httpOf } from "../../test/support/http.ts";
-import { eventually } from "../bench/target.ts";
+import { eventually } from "../../test/support/eventually.ts";
+import { assertRoutes, httpOf } from "../../test/support/http.ts";
 import { ADMIN, startCluster } from "../chaos/cluster.ts";
 import { howToInstall, missingServers } from "../chaos/servers.ts";
 import { readContracts, routesOf } from "../documents/openapi.ts";
@@ -81,16 +81,13 @@ async function startTargetCluster(program: Program): Promise<Target> {
 		processes: cluster.members.filter(({ kind }) => kind === "node"),
 	};
 }
-/**
- * Waits until a gateway of the new cluster knows the routes of all services. Until then, it
- * responds with 503, as if a service had no node.
- */
-const untilComplete = (url: string, routes: FuzzOptions["routes"]) =>
-	eventually(async () => {
-		const document = await (await fetch(`${url}/openapi.json`)).text();
-		const missing = routes.find(({ contract }) => !document.includes(`"${contract.name}"`));
-		if (missing) throw new Error(`${url} has no route of ${missing.contract.name}`);
-	});
+/** Seconds in which every gateway of a new cluster has the routes of all services. */
+const ROUTES_WITHIN = 60;
+/** Waits for the routes, because a 503 would look as if a service had no node. */
+function waitForRoutes(url: string, routes: FuzzOptions["routes"]): Promise<void> {
+	const services = new Set(routes.map(({ contract }) => contract.name.split(".")[0]!));
+	return eventually(() => assertRoutes(url, services), ROUTES_WITHIN);
+}
 function runningShop(url: string): Target {
 	const { ADMIN_EMAIL: email, ADMIN_PASSWORD: password } = readEnv();
 	if (!password)
@@ -115,7 +112,7 @@ runProgram("fuzz", async (program) => {
 		token: await login({ http }, account),
 	});
 	const routes = routesOf(await readContracts());
-	if (cluster) await program.step(Promise.all(urls.map((one) => untilComplete(one, routes))));
+	if (cluster) await program.step(Promise.all(urls.map((one) => waitForRoutes(one, routes))));
 	await program.step(assertAdmin(admin, urls[0]!));
 	const setUp = setUpWith({ http }, admin);
 	const perRoute = Math.ceil(requests / routes.length);

@@ -35,7 +35,7 @@ export function Form({
 	const errors = fieldErrorsOf(error);
 	const [others, setOthers] = useState<readonly string[]>([]);
 	useLayoutEffect(() => {
-		// The fields render after the form, and before the errors are visible.
+		// After the fields have rendered, and before the errors are visible.
 		queueMicrotask(() => {
 			if (error) form.current?.querySelector<HTMLElement>("[aria-invalid=true]")?.focus();
 			setOthers(

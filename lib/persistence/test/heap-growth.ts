@@ -1,7 +1,7 @@
 import { getHeapStatistics } from "node:v8";
 import { Database, sql } from "../database.ts";
 
-/**
+/*
  * Program that runs queries in a process of its own, and prints by how many MB their results have
  * increased the heap after collections of the young generation only. Usage: `node --expose-gc
  * heap-growth.ts <URL of a database>`.

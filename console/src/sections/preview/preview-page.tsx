@@ -64,6 +64,7 @@ function PreviewForm({ cart }: { cart?: Cart }) {
 	);
 	const [preview, setPreview] = useState<Preview>();
 	const result = useRef<HTMLDivElement>(null);
+	// Before the prices are visible, so that they take no key presses from a field.
 	useLayoutEffect(() => {
 		if (preview) result.current?.focus();
 	}, [preview]);
