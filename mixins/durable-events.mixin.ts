@@ -6,6 +6,7 @@ import { insertEvents } from "../lib/messaging/outbox.ts";
 import { tracingOf } from "../lib/observability/tracing/tracing.ts";
 import type { Tx } from "../lib/persistence/database.ts";
 import { assertSendable } from "../lib/resilience/message-size.ts";
+import { afterStart } from "../lib/service/after-start.ts";
 import { eventActionHandlers } from "./durable-events/actions.ts";
 import { startConsuming } from "./durable-events/consuming.ts";
 import { startPublishing } from "./durable-events/publishing.ts";
@@ -95,15 +96,13 @@ export const durableEvents: Mixin<HasDurableEvents> = {
 		const { broker } = this;
 		this.$stream = await openTransport(this);
 		this.$traces = eventTraces(tracingOf(broker)?.of(this.name), this.$stream ? "nats" : "process");
-		const open = () => {
+		// A handler may call any service of this process.
+		const cancel = afterStart(broker, () => {
 			if (this.$types.length > 0) this.$stops.push(startPublishing(this));
 			if (this.$patterns.length > 0) this.$stops.push(...startConsuming(this));
 			this.$stops.push(startPruning(this, this.$patterns, this.$stream !== undefined));
-		};
-		// A handler may call any service of this process, so events flow only when all have started.
-		if (broker.started) return open();
-		broker.localBus.once("$broker.started", open);
-		this.$stops.push(async () => void broker.localBus.off("$broker.started", open));
+		});
+		this.$stops.push(async () => cancel());
 	},
 	async stopped(this: Self) {
 		this.$closing = true;

@@ -1,8 +1,9 @@
 import { afterAll, beforeAll, expect, test } from "@jest/globals";
 import { v7 as uuid } from "uuid";
+import type { ServiceThis } from "../../lib/contracts/contract.ts";
 import { eventually } from "../../test/support/eventually.ts";
-import { asAdmin, type Shop, startShop } from "../../test/support/shop.ts";
-import "../inventory/inventory.contract.ts";
+import { asAdmin, type Shop, startShop, stub } from "../../test/support/shop.ts";
+import { inventory } from "../inventory/inventory.contract.ts";
 import { pollAvailability } from "./products.availability.ts";
 import "./products.contract.ts";
 
@@ -93,6 +94,37 @@ test("a start corrects the availability of older products and lost events", asyn
 	await expectStock(id, category, true);
 	await poller.stop();
 	expect(errors).toEqual([]);
+});
+
+test("the first comparison waits for an inventory that starts later in the same process", async () => {
+	const warnings: string[] = [];
+	let comparisons = 0;
+	const late = stub(
+		inventory,
+		{
+			async auditStock() {
+				comparisons++;
+				return [];
+			},
+		},
+		{
+			async started(this: ServiceThis) {
+				await this.broker.waitForServices("products", 0, 10);
+			},
+		},
+	);
+	const other = await startShop({
+		services: ["products"],
+		stubs: [late],
+		env: { LOGLEVEL: "warn" },
+		onLog: (line) => void warnings.push(line),
+	});
+	try {
+		await eventually(() => expect(comparisons).toBe(1));
+		expect(warnings).toEqual([]);
+	} finally {
+		await other.stop();
+	}
 });
 
 test("rejects a filter that is no boolean", async () => {

@@ -15,6 +15,7 @@ import { alignRows } from "../../lib/persistence/align-rows.ts";
 import { analyzeAfterGrowth } from "../../lib/persistence/analyze-after-growth.ts";
 import type { Tx } from "../../lib/persistence/database.ts";
 import { newId } from "../../lib/persistence/id.ts";
+import { afterStart } from "../../lib/service/after-start.ts";
 import { defineService } from "../../lib/service/define-service.ts";
 import { database } from "../../mixins/database.mixin.ts";
 import { durableEvents } from "../../mixins/durable-events.mixin.ts";
@@ -67,6 +68,8 @@ export default defineService(products)({
 		return {
 			rows: cacheOf(this.broker).of<Product>("products", CACHE_TTL_MS, product),
 			pollers: [] as Poller[],
+			/** Prevents the first comparison with the inventory. */
+			cancelComparison: () => {},
 			checkRow: compileShape(this.broker, fileRow) as RowCheck,
 		};
 	},
@@ -250,12 +253,17 @@ export default defineService(products)({
 	},
 
 	started() {
-		this.pollers.push(
-			pollAvailability(this, callerOf(this), (error) =>
-				this.logger.warn("Availability could not be compared with the inventory; will retry", {
-					error,
-				}),
+		// The inventory may run in this process and start later.
+		this.cancelComparison = afterStart(this.broker, () =>
+			this.pollers.push(
+				pollAvailability(this, callerOf(this), (error) =>
+					this.logger.warn("Availability could not be compared with the inventory; will retry", {
+						error,
+					}),
+				),
 			),
+		);
+		this.pollers.push(
 			startPoller({
 				intervalMs: NEW_WORDS_INTERVAL_MS,
 				idleMs: NEW_WORDS_IDLE_MS,
@@ -267,6 +275,7 @@ export default defineService(products)({
 	},
 
 	async stopped() {
+		this.cancelComparison();
 		await Promise.all(this.pollers.map((poller) => poller.stop()));
 	},
 });
