@@ -96,7 +96,7 @@ test("a start corrects the availability of older products and lost events", asyn
 	expect(errors).toEqual([]);
 });
 
-test("the first comparison waits for an inventory that starts later in the same process", async () => {
+test("the first comparison waits for an inventory that starts after products", async () => {
 	const warnings: string[] = [];
 	let comparisons = 0;
 	const late = stub(
