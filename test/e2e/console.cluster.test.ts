@@ -29,8 +29,7 @@ describeWith(["nats-server", "redis-server"], "the console of a cluster", () => 
 		[admin, customer] = [await makeAdmin(shop()), await register(shop())];
 		client = createClient({ url });
 		await client.signIn(customer);
-		console = await AdminConsole.open(browser, url, "/orders");
-		await console.signIn(admin);
+		console = await AdminConsole.open(browser, url, "/orders", { admin });
 		await console.shows("Orders");
 	}, TIMEOUT_MS);
 	afterAll(async () => {

@@ -44,12 +44,12 @@ testInBrowser(
 		await console.signIn(admin);
 		await console.shows("Overview");
 		for (const [path, [title, loaded]] of Object.entries(pages)) {
-			await console.goto(path);
+			await console.visit(path);
 			await console.shows(title);
 			await console.page.getByText(loaded).first().waitFor();
 			await assertNoViolation(path);
 		}
-		await console.goto(Object.keys(pages).find((path) => path.startsWith("/orders/"))!);
+		await console.visit(Object.keys(pages).find((path) => path.startsWith("/orders/"))!);
 		for (const button of ["Refund …", "Cancel order …"]) {
 			await console.button(button).click();
 			await assertNoViolation(button);
@@ -64,8 +64,7 @@ testInBrowser(
 testInBrowser(
 	"pages fit a narrow screen, and the theme can be changed",
 	async () => {
-		const console = await AdminConsole.open(browser, shop.url, "", NARROW);
-		await console.signIn(admin);
+		const console = await AdminConsole.open(browser, shop.url, "", { ...NARROW, admin });
 		await console.shows("Overview");
 		await console.button("Dark mode").click();
 		for (const [path, [title, loaded]] of Object.entries(pages)) {
@@ -149,8 +148,7 @@ testInBrowser(
 	"while a service is down, its part shows the error and everything else works",
 	async () => {
 		const order = Object.keys(pages).find((path) => path.startsWith("/orders/"))!;
-		const console = await AdminConsole.open(browser, shop.url, order);
-		await console.signIn(admin);
+		const console = await AdminConsole.open(browser, shop.url, order, { admin });
 		const payments = console.panel("Payments");
 		await payments.getByText("captured", { exact: true }).waitFor();
 		const stopped = shop.broker.getLocalService("payments");

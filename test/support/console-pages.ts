@@ -11,7 +11,8 @@ const WIDE = { width: 1280, height: 800 };
 const FIT_MS = 5000;
 
 /**
- * Opens pages in the light theme. Shows each one then in the dark theme, on the narrowest screen.
+ * Opens pages in the light theme, one after another, and then shows each one in the dark theme on
+ * the narrowest screen.
  * @returns violations of axe-core's rules, pages that are wider than the screen, and script errors
  */
 export async function problemsOfPages(
@@ -21,13 +22,12 @@ export async function problemsOfPages(
 	pages: ConsolePages,
 ): Promise<string[]> {
 	const problems: string[] = [];
-	const console = await AdminConsole.open(browser, url, "", WIDE);
-	await console.signIn(admin);
+	const console = await AdminConsole.open(browser, url, "", { ...WIDE, admin });
 	await console.shows("Overview");
 	for (const [path, [title, loaded]] of Object.entries(pages)) {
 		await console.resize(WIDE);
 		await console.useTheme("light");
-		await console.goto(path);
+		await console.visit(path);
 		await console.shows(title);
 		await console.page.getByText(loaded).first().waitFor();
 		for (const [theme, size] of [["light", WIDE] as const, ["dark", NARROW] as const]) {

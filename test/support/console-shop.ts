@@ -45,8 +45,8 @@ export function consoleShop({ env, page, onStart, onOpen }: Options) {
 		if (!started || !page) return;
 		const [path, title] = page;
 		await console?.close();
-		console = await AdminConsole.open(started.browser, started.shop.url, path);
-		await console.signIn(started.admin);
+		const { browser, shop, admin } = started;
+		console = await AdminConsole.open(browser, shop.url, path, { admin });
 		await console.shows(title);
 		onOpen?.(console);
 	});

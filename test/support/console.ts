@@ -11,6 +11,8 @@ interface Options {
 	readonly theme?: "light" | "dark";
 	readonly width?: number;
 	readonly height?: number;
+	/** Administrator who is signed in already. */
+	readonly admin?: Account;
 }
 
 /** Windows of closed consoles. Opening one takes as much CPU time as a test. */
@@ -53,19 +55,37 @@ export class AdminConsole {
 		browser: Browser,
 		url: string,
 		path = "",
-		{ theme = "light", width = 1280, height = 800 }: Options = {},
+		{ theme = "light", width = 1280, height = 800, admin }: Options = {},
 	): Promise<AdminConsole> {
 		const page = await openWindow(browser);
 		await page.setViewportSize({ width, height });
 		await page.emulateMedia({ colorScheme: theme });
 		const console = new AdminConsole(url, page);
+		if (admin) await console.#startSession(admin);
 		await console.goto(path);
 		return console;
 	}
 
-	/** @param path without /console */
+	/** Signs in as the page does. Filling in the page takes as much CPU time as a test. */
+	async #startSession({ email, password }: Account): Promise<void> {
+		const response = await this.context.request.post(`${this.#url}/console/session`, {
+			headers: { "Console-Request": "1" },
+			data: { email, password },
+		});
+		if (!response.ok()) throw new Error(`The sign-in failed with ${response.status()}`);
+	}
+
+	/** Loads a page. @param path without /console */
 	async goto(path: string): Promise<void> {
 		await this.page.goto(`${this.#url}/console${path}`);
+	}
+
+	/** Opens a page as the browser's history does, without loading. @param path without /console */
+	async visit(path: string): Promise<void> {
+		const address = JSON.stringify(`${this.#url}/console${path}`);
+		await this.page.evaluate(
+			`history.pushState(null, "", ${address}); dispatchEvent(new PopStateEvent("popstate"))`,
+		);
 	}
 
 	/** Changes the size of the window. */
@@ -151,7 +171,8 @@ export class AdminConsole {
 		await page.unrouteAll({ behavior: "ignoreErrors" });
 		for (const other of context.pages()) if (other !== page) await other.close();
 		await page.evaluate("localStorage.clear(); sessionStorage.clear()");
-		await page.goto("about:blank");
+		// Another origin would start a new process of the browser, here and for the next console.
+		await page.goto(`${this.#url}/health/live`);
 		await context.clearCookies();
 		const browser = context.browser()!;
 		idleWindows.set(browser, [...(idleWindows.get(browser) ?? []), page]);
