@@ -5,6 +5,8 @@ import { ModuleMocker } from "jest-mock";
 
 /** Resources that keep a process running, by their names in `process.getActiveResourcesInfo()`. */
 const KINDS = ["Timeout", "TCPServerWrap", "TCPSocketWrap", "ProcessWrap", "MessagePort", "Worker"];
+/** Calls in the stack of an error, of which a poll may create hundreds. */
+const STACK_TRACE_LIMIT = 25;
 /** Grace period for closing connections and debounced work of Moleculer. */
 const GRACE_MS = 3000;
 const POLL_MS = 20;
@@ -61,6 +63,9 @@ export default class NativeEnvironment {
 	async setup(): Promise<void> {
 		// Jest's console adds the file and line to each message.
 		globalThis.console = this.global.console!;
+		// Jest translates the lines of each error for transformed files, and keeps 100 calls of it.
+		Reflect.deleteProperty(Error, "prepareStackTrace");
+		Error.stackTraceLimit = STACK_TRACE_LIMIT;
 		this.#before = openResources();
 		this.#env = { ...process.env };
 	}

@@ -47,7 +47,7 @@ pids=" "
 while read -r event pid; do
 	case $event in
 		started) pids="$pids$pid " ;;
-		ended) pids=$(printf %s "$pids" | sed "s/ $pid / /") ;;
+		ended) pids="\${pids%% $pid *} \${pids#* $pid }" ;;
 	esac
 done
 for pid in $pids; do kill -9 "$pid"; done`;

@@ -148,11 +148,21 @@ function headRequest(
 	};
 }
 
+/** Examples by shape: every shape is attacked with many texts. */
+const samples = new WeakMap<Shape, Record<string, unknown>>();
+function sampleOf(shape: Shape): Record<string, unknown> {
+	const sample =
+		samples.get(shape) ??
+		exampleOfShape(
+			Object.fromEntries(Object.entries(shape).filter(([field]) => !field.startsWith("$$"))),
+		);
+	samples.set(shape, sample);
+	return sample;
+}
+
 /** Valid parameters with one attacked value, for each value at any depth. */
 function attackShape(shape: Shape, value: string): Record<string, unknown>[] {
-	const sample = exampleOfShape(
-		Object.fromEntries(Object.entries(shape).filter(([field]) => !field.startsWith("$$"))),
-	);
+	const sample = sampleOf(shape);
 	return Object.keys(sample).flatMap((field) =>
 		attackValues(shape[field]!, value).map((one) => ({ ...sample, [field]: one })),
 	);
