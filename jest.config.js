@@ -11,5 +11,5 @@ export default {
 	globalTeardown: "./test/support/global-teardown.ts",
 	injectGlobals: false,
 	testTimeout: 30000,
-	maxWorkers: 5,
+	maxWorkers: 7,
 };

@@ -95,7 +95,8 @@ export async function startCluster(options: {
 			TRANSPORTER: nats.url,
 			CACHER: redis.url,
 			DATABASE_URL: databases.pattern,
-			DATABASE_POOL: "5",
+			// Every connection costs a process, and the plans of its statements.
+			DATABASE_POOL: "3",
 			DATA_DIR: folder,
 			BCRYPT_COST: "4",
 			JWT_SECRET: "a secret for tests only, long enough to be one",

@@ -71,7 +71,8 @@ export async function startShop(
 		PORT: "0",
 		BCRYPT_COST: "4",
 		DATABASE_URL: databases.pattern,
-		DATABASE_POOL: "5",
+		// Every connection costs a process, and the plans of its statements.
+		DATABASE_POOL: "3",
 		JWT_SECRET: "a secret for tests only, long enough to be one",
 		RATE_LIMIT_ENABLED: "false",
 		...options.env,
