@@ -18,7 +18,7 @@ interface Purchase {
 }
 const START_MS = 120_000;
 /** Pause of a buyer after an order, so that the load does not occupy the machine's processors. */
-const THINK_MS = 100;
+const THINK_MS = 150;
 /** Pause after a 503, as a client that retries. */
 const BACKOFF_MS = 250;
 /** Time after which no node calls a dead node any more. */
