@@ -277,7 +277,7 @@ describeWith(["nats-server", "redis-server"], "two nodes of each kind under load
 
 	// Last, because it does not replace the nodes.
 	test("an import survives the death of a node of products and of one of inventory", async () => {
-		const rows = 5000;
+		const rows = 3000;
 		const count = async () => {
 			const [row] = await cluster.databases.query<{ rows: string; skus: string }>(
 				"products",

@@ -28,10 +28,10 @@ export function files(open: () => Promise<Files>): void {
 	const exportFile = async (format: Format): Promise<string> =>
 		(await clientOf(shop, admin).products.exportRows({ format })).text();
 
-	// 2,000 products with long descriptions exceed one message in both directions.
+	// 1,400 products with long descriptions exceed one message in both directions.
 	test("imports a file of many batches, reports its errors and exports it", async () => {
 		const long = "x".repeat(2000);
-		const rows = Array.from({ length: 1000 }, (_, i) => [
+		const rows = Array.from({ length: 700 }, (_, i) => [
 			`FLOW-${i},,Name ${i},${long}${i},1.5,EUR,Flow/${i % 7},${i % 3},,`,
 			`FLOW-${i}-M,FLOW-${i},,,,,,1,M,`,
 		]).flat();
@@ -40,18 +40,18 @@ export function files(open: () => Promise<Files>): void {
 		const broken = `FLOW-X,,X,,"1,5",EUR,Flow,,,`;
 		const file = [header, broken, ...rows].join("\r\n");
 		const first = await importFile(file, "csv");
-		expect(first).toMatchObject({ done: true, created: 2000, updated: 0, failed: 1 });
+		expect(first).toMatchObject({ done: true, created: 1400, updated: 0, failed: 1 });
 		expect(first.errors).toEqual([
 			{
 				...{ row: 2, sku: "FLOW-X", field: "price" },
 				message: expect.stringContaining("1.5, not 1,5"),
 			},
 		]);
-		expect(await importFile(file, "csv")).toMatchObject({ created: 0, unchanged: 2000 });
+		expect(await importFile(file, "csv")).toMatchObject({ created: 0, unchanged: 1400 });
 
 		for (const format of ["csv", "ndjson"] as const) {
 			const exported = await exportFile(format);
-			expect(exported.length).toBeGreaterThan(2_000_000);
+			expect(exported.length).toBeGreaterThan(1_400_000);
 			const again = await importFile(exported, format);
 			expect(again).toMatchObject({ done: true, created: 0, updated: 0, failed: 0 });
 			expect(await exportFile(format)).toBe(exported);

@@ -66,7 +66,7 @@ export class AdminConsole {
 		return console;
 	}
 
-	/** Signs in as the page does. Filling in the page takes as much CPU time as a test. */
+	/** Sends the request of the sign-in. Showing its page takes as much CPU time as a test. */
 	async #startSession({ email, password }: Account): Promise<void> {
 		const response = await this.context.request.post(`${this.#url}/console/session`, {
 			headers: { "Console-Request": "1" },
