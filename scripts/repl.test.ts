@@ -14,7 +14,7 @@ import { database } from "../mixins/database.mixin.ts";
 import { durableEvents } from "../mixins/durable-events.mixin.ts";
 import { brokerOptions } from "../moleculer.config.ts";
 import { orders } from "../services/orders/orders.contract.ts";
-import { type Databases, makeDatabases, root } from "../test/support/databases.ts";
+import { DATABASE_POOL, type Databases, makeDatabases, root } from "../test/support/databases.ts";
 import { eventually } from "../test/support/eventually.ts";
 import { type Process, startProcess } from "../test/support/processes.ts";
 import { cleanUp, makeDataFolder, type Running, runScript } from "../test/support/program.ts";
@@ -91,7 +91,7 @@ describeWith(["nats-server"], "npm run repl", () => {
 			NODE_ENV: "test",
 			TRANSPORTER: nats.url,
 			DATABASE_URL: databases.pattern,
-			DATABASE_POOL: "5",
+			DATABASE_POOL,
 			BCRYPT_COST: "4",
 			EVENT_BACKOFF: "0.01",
 		};

@@ -88,8 +88,8 @@ const status = async (id: string) =>
 	(await shop.http(`GET /api/orders/${id}`, { token: customer.token })).body.status;
 
 /**
- * Cancels the next order that is placed. Its stock is reserved while its row is written, so at a
- * boundary of the reservation the row may not exist yet.
+ * Returns a function that cancels the next order, and first waits for its row: stock is reserved
+ * while the row is written, so at a boundary of the reservation it may not exist yet.
  */
 async function cancellationOfNext(): Promise<() => Promise<HttpResponse>> {
 	const before = (await newest())?.id;

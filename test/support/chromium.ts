@@ -12,7 +12,7 @@ export const chromiumPath = [
 	"/usr/bin/google-chrome",
 ].find(existsSync);
 
-/** Starts Chromium. Its pages share a process, because each process takes as long as a test. */
+/** Starts Chromium. Its pages share a process: starting one takes as much CPU time as a test. */
 export const startBrowser = (): Promise<Browser> =>
 	chromium.launch({
 		executablePath: chromiumPath!,

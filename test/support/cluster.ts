@@ -8,7 +8,7 @@ import { type Env, readEnv } from "../../lib/settings/env.ts";
 import { createNode } from "../../lib/settings/node.ts";
 import { checkReturns } from "../../middlewares/check-returns.ts";
 import { brokerOptions } from "../../moleculer.config.ts";
-import { type Databases, domains, makeDatabases, root } from "./databases.ts";
+import { DATABASE_POOL, type Databases, domains, makeDatabases, root } from "./databases.ts";
 import { eventually } from "./eventually.ts";
 import { assertRoutes, send } from "./http.ts";
 import { type Postgres, startPostgres } from "./postgres.ts";
@@ -95,8 +95,7 @@ export async function startCluster(options: {
 			TRANSPORTER: nats.url,
 			CACHER: redis.url,
 			DATABASE_URL: databases.pattern,
-			// Every connection costs a process, and the plans of its statements.
-			DATABASE_POOL: "3",
+			DATABASE_POOL,
 			DATA_DIR: folder,
 			BCRYPT_COST: "4",
 			JWT_SECRET: "a secret for tests only, long enough to be one",

@@ -11,7 +11,7 @@ interface Options {
 	readonly theme?: "light" | "dark";
 	readonly width?: number;
 	readonly height?: number;
-	/** Administrator who is signed in already. */
+	/** Administrator to sign in before the page opens. */
 	readonly admin?: Account;
 }
 

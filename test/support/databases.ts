@@ -9,6 +9,8 @@ export const root = join(import.meta.dirname, "../..");
 export const services = join(root, "services");
 /** Services with a database. */
 export const domains = serviceNames(services).filter((name) => hasDatabase(root, name));
+/** Connections per service: each is a process of Postgres, and plans its statements again. */
+export const DATABASE_POOL = "3";
 const TEMPLATE = "template_";
 
 /** Databases of one test file, copied from the templates of the test run. */

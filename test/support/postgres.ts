@@ -17,9 +17,7 @@ export interface Postgres {
 export async function startPostgres(folder: string): Promise<Postgres> {
 	// If tests run as root, Postgres runs as another user, who must have access to the folder.
 	chmodSync(folder, 0o755);
-	// Tests only stop it cleanly, so no write has to be synchronous.
-	const settings = { fsync: "off", max_connections: "500", scram_iterations: "1" };
-	const { member, admin } = await postgresMember({ dataDir: join(folder, "postgres"), settings });
+	const { member, admin } = await postgresMember(join(folder, "postgres"));
 	await makeTemplates(admin);
 	return { url: admin, stop: member.term, restart: member.start, end: member.end };
 }

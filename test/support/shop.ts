@@ -18,7 +18,13 @@ import { checkReturns } from "../../middlewares/check-returns.ts";
 import { database, type HasDatabase } from "../../mixins/database.mixin.ts";
 import type { HasDurableEvents } from "../../mixins/durable-events.mixin.ts";
 import { brokerOptions, openTraces } from "../../moleculer.config.ts";
-import { type Databases, domains, services as folder, makeDatabases } from "./databases.ts";
+import {
+	DATABASE_POOL,
+	type Databases,
+	domains,
+	services as folder,
+	makeDatabases,
+} from "./databases.ts";
 import { assertResponseIsDocumented } from "./documented-responses.ts";
 import { type Http, httpOf } from "./http.ts";
 
@@ -71,8 +77,7 @@ export async function startShop(
 		PORT: "0",
 		BCRYPT_COST: "4",
 		DATABASE_URL: databases.pattern,
-		// Every connection costs a process, and the plans of its statements.
-		DATABASE_POOL: "3",
+		DATABASE_POOL,
 		JWT_SECRET: "a secret for tests only, long enough to be one",
 		RATE_LIMIT_ENABLED: "false",
 		...options.env,

@@ -66,12 +66,7 @@ export async function startCluster(
 	chmodSync(folder, 0o755);
 	const members: Member[] = [];
 	const pools = new Map<string, pg.Pool>();
-	// The kernel keeps the writes of killed processes, so fsync would only cost time. With more
-	// iterations, opening a connection takes more CPU time than most statements.
-	const postgres = await postgresMember({
-		dataDir: join(folder, "postgres"),
-		settings: { fsync: "off", max_connections: "500", scram_iterations: "1" },
-	});
+	const postgres = await postgresMember(join(folder, "postgres"));
 	const stop = async () => {
 		await Promise.all([...pools.values()].map((pool) => pool.end().catch(() => undefined)));
 		await Promise.all(members.map((one) => one.end()));

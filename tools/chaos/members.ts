@@ -72,13 +72,21 @@ export function member(
 }
 
 /**
+ * The kernel keeps the writes of killed processes, so fsync would only cost time. With more
+ * iterations, opening a connection takes more CPU time than most statements.
+ */
+const SETTINGS = { fsync: "off", max_connections: "500", scram_iterations: "1" };
+
+/**
  * An embedded Postgres of this process. `kill` kills one of its child processes: Postgres ends all
  * sessions and recovers from its write-ahead log. `term` stops the server, and `start` restarts it
  * on the same port and folder.
+ * @param dataDir folder of its data
  */
 export async function postgresMember(
-	options: EmbeddedPostgresOptions,
+	dataDir: string,
 ): Promise<{ member: Member; address: string; admin: string }> {
+	const options: EmbeddedPostgresOptions = { dataDir, settings: SETTINGS };
 	let server = await startEmbeddedPostgres(options);
 	let stopped = false;
 	const { host, port, user, password } = server;
