@@ -16,5 +16,6 @@ export default {
 	injectGlobals: false,
 	transform: {},
 	testMatch: pure.map((file) => `<rootDir>/${file}`),
+	testTimeout: base.testTimeout,
 	maxWorkers: 2,
 };

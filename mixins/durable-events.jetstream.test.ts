@@ -67,14 +67,12 @@ describeWith(["nats-server"], "events on JetStream", () => {
 		await orderPublisher(source)("order.created", during);
 		await nodes.nats.restart();
 		await nodes.start([consumer("shipping")]);
-		await eventually(
-			async () =>
-				expect((await nodes.effects()).sort()).toEqual(
-					[`order.created ${before}`, `order.created ${during}`].sort(),
-				),
-			20,
+		await eventually(async () =>
+			expect((await nodes.effects()).sort()).toEqual(
+				[`order.created ${before}`, `order.created ${during}`].sort(),
+			),
 		);
-	}, 60_000);
+	});
 
 	test("a lost stream is refilled from the outbox without repeated effects", async () => {
 		const source = await nodes.start([producer()]);
@@ -89,9 +87,9 @@ describeWith(["nats-server"], "events on JetStream", () => {
 		await nodes.nats.restart();
 		// A new group receives all events, although the first stream is lost.
 		await nodes.start([consumer("payments")]);
-		await eventually(async () => expect(await nodes.effects("payments")).toHaveLength(25), 25);
-		await eventually(async () => expect(await nodes.effects()).toHaveLength(25), 25);
-	}, 60_000);
+		await eventually(async () => expect(await nodes.effects("payments")).toHaveLength(25));
+		await eventually(async () => expect(await nodes.effects()).toHaveLength(25));
+	});
 
 	test("a stream that was lost during idle time is refilled for a later group", async () => {
 		const source = await nodes.start([producer()]);
@@ -103,51 +101,41 @@ describeWith(["nats-server"], "events on JetStream", () => {
 		await rm(join(nodes.folder, "jetstream"), { recursive: true, force: true });
 		await nodes.nats.restart();
 		await nodes.start([consumer("shipping")]);
-		await eventually(
-			async () =>
-				expect((await nodes.effects()).sort()).toEqual(
-					all.map((id) => `order.created ${id}`).sort(),
-				),
-			30,
+		await eventually(async () =>
+			expect((await nodes.effects()).sort()).toEqual(all.map((id) => `order.created ${id}`).sort()),
 		);
-	}, 60_000);
+	});
 
 	test.each([
 		["an idle", 0],
 		["a busy", 5],
-	])(
-		"a stream restored from a backup is refilled from the outbox of %s relay",
-		async (_, more) => {
-			const source = await nodes.start([producer()]);
-			await nodes.start([consumer("shipping")]);
-			const [early, late, later] = [makeIds(10), makeIds(10), makeIds(more)];
-			const waitForEffects = async (group: string, all: readonly string[]) =>
-				eventually(
-					async () =>
-						expect((await nodes.effects(group)).sort()).toEqual(
-							all.map((id) => `order.created ${id}`).sort(),
-						),
-					30,
-				);
-			for (const id of early) await orderPublisher(source)("order.created", id);
-			await waitForEffects("shipping", early);
-			await nodes.nats.process.kill();
-			await cp(join(nodes.folder, "jetstream"), join(nodes.folder, "backup"), { recursive: true });
-			await nodes.nats.restart();
-			for (const id of late) await orderPublisher(source)("order.created", id);
-			await waitForEffects("shipping", [...early, ...late]);
-			await nodes.nats.process.kill();
-			await rm(join(nodes.folder, "jetstream"), { recursive: true, force: true });
-			await rename(join(nodes.folder, "backup"), join(nodes.folder, "jetstream"));
-			// Events published before the loss is detected get the sequences of lost ones.
-			for (const id of later) await orderPublisher(source)("order.created", id);
-			await nodes.nats.restart();
-			await nodes.start([consumer("payments")]);
-			await waitForEffects("payments", [...early, ...late, ...later]);
-			await waitForEffects("shipping", [...early, ...late, ...later]);
-		},
-		90_000,
-	);
+	])("a stream restored from a backup is refilled from the outbox of %s relay", async (_, more) => {
+		const source = await nodes.start([producer()]);
+		await nodes.start([consumer("shipping")]);
+		const [early, late, later] = [makeIds(10), makeIds(10), makeIds(more)];
+		const waitForEffects = async (group: string, all: readonly string[]) =>
+			eventually(async () =>
+				expect((await nodes.effects(group)).sort()).toEqual(
+					all.map((id) => `order.created ${id}`).sort(),
+				),
+			);
+		for (const id of early) await orderPublisher(source)("order.created", id);
+		await waitForEffects("shipping", early);
+		await nodes.nats.process.kill();
+		await cp(join(nodes.folder, "jetstream"), join(nodes.folder, "backup"), { recursive: true });
+		await nodes.nats.restart();
+		for (const id of late) await orderPublisher(source)("order.created", id);
+		await waitForEffects("shipping", [...early, ...late]);
+		await nodes.nats.process.kill();
+		await rm(join(nodes.folder, "jetstream"), { recursive: true, force: true });
+		await rename(join(nodes.folder, "backup"), join(nodes.folder, "jetstream"));
+		// Events published before the loss is detected get the sequences of lost ones.
+		for (const id of later) await orderPublisher(source)("order.created", id);
+		await nodes.nats.restart();
+		await nodes.start([consumer("payments")]);
+		await waitForEffects("payments", [...early, ...late, ...later]);
+		await waitForEffects("shipping", [...early, ...late, ...later]);
+	});
 
 	test("events are published in few batches that keep each subject's order", async () => {
 		const all = makeIds(300);
@@ -165,7 +153,7 @@ describeWith(["nats-server"], "events on JetStream", () => {
 			],
 		);
 		await nodes.start([consumer("shipping")]);
-		await eventually(async () => expect(await nodes.effects()).toHaveLength(600), 20);
+		await eventually(async () => expect(await nodes.effects()).toHaveLength(600));
 		const received = await nodes.effects();
 		for (const id of all)
 			expect(received.indexOf(`order.created ${id}`)).toBeLessThan(

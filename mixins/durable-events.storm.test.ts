@@ -30,7 +30,7 @@ describeWith(["nats-server"], "event storm", () => {
 			await databases.drop();
 			await rm(folder, { recursive: true, force: true, maxRetries: 10 });
 		}
-	}, 180_000);
+	});
 });
 
 test("the violations are lost, duplicated, invented and needlessly dead events", () => {

@@ -1,13 +1,12 @@
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { gunzipSync, gzipSync } from "node:zlib";
-import { afterAll, beforeAll, expect, jest, test } from "@jest/globals";
+import { afterAll, beforeAll, expect, test } from "@jest/globals";
 import { eventually } from "../test/support/eventually.ts";
 import { freePort } from "../test/support/processes.ts";
 import { cleanUp, makeDataFolder, type Running, runScript } from "../test/support/program.ts";
 
 // The start creates a database per service, which takes long on a busy disk.
-jest.setTimeout(120_000);
 
 let folder: string;
 let settings: Record<string, string>;
@@ -16,8 +15,8 @@ beforeAll(async () => {
 	folder = await makeDataFolder();
 	settings = { DATA_DIR: folder, PORT: String(await freePort()), RATE_LIMIT_ENABLED: "false" };
 	await startShop();
-}, 120_000);
-afterAll(cleanUp, 60_000);
+});
+afterAll(cleanUp);
 
 async function startShop(): Promise<void> {
 	shop = runScript("start", settings);

@@ -1,13 +1,12 @@
 import { randomBytes } from "node:crypto";
 import { readdirSync } from "node:fs";
 import { join } from "node:path";
-import { afterAll, beforeAll, expect, jest, test } from "@jest/globals";
+import { afterAll, beforeAll, expect, test } from "@jest/globals";
 import pg from "pg";
 import { root } from "../test/support/databases.ts";
 import { cleanUp, makeDataFolder, runScript } from "../test/support/program.ts";
 import { SharedProcess } from "../test/support/shared-process.ts";
 
-jest.setTimeout(60_000);
 const prefix = `m${randomBytes(4).toString("hex")}_`;
 const { host } = new URL(process.env.TEST_POSTGRES!);
 const DATABASE_URL = `postgres://${prefix}{service}:secret@${host}/${prefix}{service}`;

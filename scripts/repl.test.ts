@@ -127,7 +127,7 @@ describeWith(["nats-server"], "npm run repl", () => {
 		const HOME = await makeDataFolder();
 		prompt = runScript("repl", { ...env(), TERM: "xterm", HOME }, { terminal: true });
 		await prompt.waitForOutput(/mol \$/);
-	}, 120_000);
+	});
 	afterAll(async () => {
 		await cleanUp();
 		await Promise.all([broker?.stop(), others?.stop()]);
@@ -329,7 +329,7 @@ describeWith(["nats-server"], "npm run repl", () => {
 				}),
 			);
 			await enter("events replay --group shipping", /orders: \d+ published again/);
-		}, 60_000);
+		});
 
 		test("list the readers of the outboxes, and keep one that a node uses", async () => {
 			await enter("events readers --service orders", /orders +stream +\S+ +\d+\.\d s/);

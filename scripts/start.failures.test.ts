@@ -2,13 +2,12 @@ import { once } from "node:events";
 import { mkdir, writeFile } from "node:fs/promises";
 import { type AddressInfo, createServer, type Socket } from "node:net";
 import { join } from "node:path";
-import { afterAll, afterEach, describe, expect, jest, test } from "@jest/globals";
+import { afterAll, afterEach, describe, expect, test } from "@jest/globals";
 import { processesWith } from "../lib/persistence/embedded-postgres/test/support.ts";
 import { eventually } from "../test/support/eventually.ts";
 import { cleanUp, makeDataFolder, runScript } from "../test/support/program.ts";
 import { SharedProcess } from "../test/support/shared-process.ts";
 
-jest.setTimeout(60_000);
 const shared = new SharedProcess();
 afterEach(cleanUp);
 afterAll(() => shared.end());

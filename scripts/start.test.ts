@@ -1,7 +1,7 @@
 import { existsSync } from "node:fs";
 import { chown, readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { afterEach, describe, expect, jest, test } from "@jest/globals";
+import { afterEach, describe, expect, test } from "@jest/globals";
 import { canSwitchUser, processesWith } from "../lib/persistence/embedded-postgres/test/support.ts";
 import { eventually } from "../test/support/eventually.ts";
 import { freePort } from "../test/support/processes.ts";
@@ -18,7 +18,6 @@ const whereUsersSwitch = testIf(
 );
 
 // Each test creates a database per service, which takes long on a busy disk.
-jest.setTimeout(120_000);
 afterEach(cleanUp);
 
 /** Services with logins. A start with few services creates few databases. */
@@ -154,7 +153,7 @@ describe("npm start", () => {
 		await eventually(async () => {
 			if (program.child.exitCode === null)
 				expect((await send(url, "/health")).body.status).toBe("healthy");
-		}, 60);
+		});
 		expect({ code: program.child.exitCode, output: program.output() }).toMatchObject({
 			code: null,
 		});

@@ -1,14 +1,13 @@
 import { readdirSync, readFileSync, statSync } from "node:fs";
 import { readdir } from "node:fs/promises";
 import { join } from "node:path";
-import { afterAll, afterEach, describe, expect, jest, test } from "@jest/globals";
+import { afterAll, afterEach, describe, expect, test } from "@jest/globals";
 import { makeCheckout } from "./support/checkout.ts";
 import { root } from "./support/databases.ts";
 import { filesIn } from "./support/imports.ts";
 import { cleanUp, makeDataFolder, scripts } from "./support/program.ts";
 import { SharedProcess } from "./support/shared-process.ts";
 
-jest.setTimeout(60_000);
 const shared = new SharedProcess();
 afterEach(cleanUp);
 afterAll(() => shared.end());

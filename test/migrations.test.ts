@@ -45,7 +45,7 @@ test("every migration can be reverted and applied again", async () => {
 	} finally {
 		await databases.drop();
 	}
-}, 60_000);
+});
 const REMAINING = `select relname as name from pg_class
 	where relnamespace = current_schema::regnamespace and relname not like 'migrations%'
 	union all select proname from pg_proc where pronamespace = current_schema::regnamespace`;

@@ -27,7 +27,7 @@ beforeAll(async () => {
 		new SeedHistory(ROWS, Date.now()),
 		domains.map((service) => ({ service, database: service, server })),
 	);
-}, 120_000);
+});
 afterAll(() => databases?.drop());
 
 interface Plan {

@@ -2,13 +2,12 @@ import { spawn, spawnSync } from "node:child_process";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
-import { afterEach, expect, jest, test } from "@jest/globals";
+import { afterEach, expect, test } from "@jest/globals";
 import { root } from "./support/databases.ts";
 import { eventually } from "./support/eventually.ts";
 import { cleanUp, makeDataFolder, runScript } from "./support/program.ts";
 import { testIf } from "./support/skip.ts";
 
-jest.setTimeout(120_000);
 afterEach(cleanUp);
 
 // The tour requires curl.

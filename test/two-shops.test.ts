@@ -1,8 +1,7 @@
-import { afterAll, beforeAll, expect, jest, test } from "@jest/globals";
+import { afterAll, beforeAll, expect, test } from "@jest/globals";
 import { type Databases, makeDatabases } from "./support/databases.ts";
 import { cleanUp, makeDataFolder, runScript } from "./support/program.ts";
 
-jest.setTimeout(60_000);
 let databases: Databases;
 beforeAll(async () => {
 	databases = await makeDatabases(["shipping"]);

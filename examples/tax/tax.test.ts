@@ -109,15 +109,15 @@ describeWith(["nats-server", "redis-server"], "npm run example", () => {
 			cwd: root,
 			log: join(cluster.env.DATA_DIR!, "tax.log"),
 		});
-	}, 60_000);
+	});
 	afterAll(async () => {
 		await node?.kill();
 		await cluster?.stop();
-	}, 60_000);
+	});
 
 	test("runs the service as a node of the cluster", async () => {
 		await cluster.broker.waitForServices("tax", 30_000);
 		expect(await cluster.call("tax.calculate", { carts })).toEqual(quotes);
 		expect(await node.term()).toBe(0);
-	}, 60_000);
+	});
 });

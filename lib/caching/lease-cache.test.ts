@@ -210,7 +210,7 @@ function behavior(open: () => { one: Cache; other: Cache }): void {
 		for (let seed = 0; seed < 80; seed++)
 			stale.push(...(await overlappingChanges(seed, caches, `things${names++}`)));
 		expect(stale).toEqual([]);
-	}, 60_000);
+	});
 
 	test("a rejected change releases its row; one that may still commit does not", async () => {
 		const refuse = (error: object) =>
@@ -310,7 +310,7 @@ describeWith(["redis-server"], "a cache in Redis", () => {
 			await here!.readThrough(["b"], load);
 			await there!.readThrough(["a"], load);
 			expect(loads).toEqual([]);
-		}, 20);
+		});
 
 	beforeAll(async () => {
 		logged = [];
@@ -379,7 +379,7 @@ describeWith(["redis-server"], "a cache in Redis", () => {
 			await reader.readThrough(["b"], load);
 			// It reads again, and finds the earlier value: Redis has lost nothing.
 			expect(loads).toEqual([]);
-		}, 20);
+		});
 		seen.add((await reader.readThrough(["a"], load))[0]?.price);
 		expect([...seen]).toEqual([2]);
 	});

@@ -17,9 +17,8 @@ describeWith(["redis-server"], "holds in Redis", () => {
 		const store = redisStore(own, 10_000);
 		let probes = 0;
 		try {
-			await eventually(
-				async () => expect(await store.readOrLease([`probe ${probes++}`])).not.toEqual(["busy"]),
-				20,
+			await eventually(async () =>
+				expect(await store.readOrLease([`probe ${probes++}`])).not.toEqual(["busy"]),
 			);
 			const later = Date.now() + 60_000;
 			const take = async (text: string) => {

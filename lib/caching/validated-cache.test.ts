@@ -277,7 +277,7 @@ describeWith(["redis-server"], "validated cache with Redis", () => {
 			const before = reads;
 			await validated.get(service, "/probe", 60_000, read);
 			expect(reads).toBe(before);
-		}, 20);
+		});
 
 	beforeAll(async () => {
 		redis = await startRedis(folder);
@@ -329,7 +329,7 @@ describeWith(["redis-server"], "validated cache with Redis", () => {
 			const before = reads;
 			seen.add(await fetch());
 			expect(reads).toBe(before);
-		}, 20);
+		});
 		expect([...seen]).toEqual(["price 2"]);
 	});
 });

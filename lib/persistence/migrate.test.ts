@@ -62,7 +62,7 @@ const isWaiting = (statement: string) =>
 			[`${statement}%`],
 		);
 		expect(found.length).toBeGreaterThan(0);
-	}, 30);
+	});
 
 test("an index is built during writes while a second process migrates as well", async () => {
 	const files = folderWith(

@@ -9,7 +9,7 @@ afterEach(() => {
 	jest.useRealTimers();
 });
 
-test("a silent node is unavailable within five seconds, until its next heartbeat", async () => {
+test("a silent node is unavailable until its next heartbeat", async () => {
 	const [observer, silent] = [await nodes.start(), await nodes.start()];
 	const sees = (available: boolean) =>
 		expect(
@@ -20,7 +20,7 @@ test("a silent node is unavailable within five seconds, until its next heartbeat
 		discoverer: { stopHeartbeatTimers(): void; startHeartbeatTimers(): void };
 	};
 	discoverer.stopHeartbeatTimers();
-	await eventually(() => sees(false), 5);
+	await eventually(() => sees(false));
 	discoverer.startHeartbeatTimers();
 	await eventually(() => sees(true));
 });

@@ -1,4 +1,4 @@
-import { expect, jest, test } from "@jest/globals";
+import { expect, test } from "@jest/globals";
 import fc from "fast-check";
 import { eventually } from "../../test/support/eventually.ts";
 import {
@@ -12,7 +12,6 @@ import { createSagaRunner } from "./runner.ts";
 import type { Saga, SagaOptions, SagaStore } from "./saga.ts";
 
 // The runs take a few seconds, more on a busy machine.
-jest.setTimeout(180_000);
 /** A fixed seed; `npm run saga:explore` covers more. A failure reports its seed and path. */
 const SEED = 20_260_101;
 

@@ -165,7 +165,7 @@ test("any interleaving of commands and faults captures once or refunds everythin
 		}),
 		{ seed: 20_260_101, numRuns: 600 },
 	);
-}, 120_000);
+});
 
 test("a batch of any size takes one statement at the provider and one in payments", async () => {
 	const statements: unknown[] = [];
@@ -229,4 +229,4 @@ test("two nodes that charge and reverse the same batches refund everything", asy
 			expect(captured).toBe(refunded);
 		}
 	}
-}, 120_000);
+});

@@ -20,7 +20,7 @@ beforeAll(async () => {
 		["L", "blue"],
 	] as const)
 		await shop.call("products.createVariant", { id: shirt.id, options: { size, color } }, asAdmin);
-}, 30_000);
+});
 afterAll(() => shop?.stop());
 
 const create = (product: object) => shop.call("products.create", product as never, asAdmin);
@@ -199,4 +199,4 @@ test("counts of many matches are estimates from a sample", async () => {
 		{ value: "red", count: 3 },
 		{ value: "blue", count: 2 },
 	]);
-}, 60_000);
+});

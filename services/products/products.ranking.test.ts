@@ -14,7 +14,7 @@ beforeAll(async () => {
 			[],
 		),
 	);
-}, 30_000);
+});
 afterAll(() => shop?.stop());
 
 /** First results of queries, most relevant first. */

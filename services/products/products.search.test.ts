@@ -23,7 +23,7 @@ beforeAll(async () => {
 			end, 1, 'EUR', 'Screws'
 		from generate_series(1, ${COUNT}) n`,
 	);
-}, 60_000);
+});
 afterAll(async () => {
 	await db?.close();
 	await databases?.drop();

@@ -29,7 +29,7 @@ describeWith(["nats-server", "redis-server"], "calls between processes", () => {
 		});
 		cluster = await startCluster({ services: ["products"], stubs: [inventoryStub] });
 		first = await cluster.start("first", ["products"]);
-	}, 60_000);
+	});
 	afterAll(() => cluster?.stop());
 
 	const addProduct = (over: object = {}) =>
@@ -136,7 +136,7 @@ describeWith(["nats-server", "redis-server"], "calls between processes", () => {
 		busy = false;
 		await load;
 		expect(cluster.has(leaving)).toBe(false);
-	}, 60_000);
+	});
 
 	test("retries reads that were sent to a killed node on the other node", async () => {
 		const doomed = await cluster.start("dying", ["products"]);
@@ -150,5 +150,5 @@ describeWith(["nats-server", "redis-server"], "calls between processes", () => {
 		for (let price = 1; price <= 20; price++)
 			expect(await change(id, price)).toMatchObject({ price });
 		expect(cluster.has(first)).toBe(true);
-	}, 60_000);
+	});
 });

@@ -16,7 +16,6 @@ interface Purchase {
 	readonly id: string | undefined;
 	readonly at: number;
 }
-const START_MS = 120_000;
 /** Pause of a buyer after an order, so that the load does not occupy the machine's processors. */
 const THINK_MS = 150;
 /** Pause after a 503, as a client that retries. */
@@ -49,8 +48,8 @@ describeWith(["nats-server", "redis-server"], "two nodes of each kind under load
 			});
 			return { status: response.status, id: response.body.id };
 		};
-	}, START_MS);
-	afterAll(() => cluster?.stop(), START_MS);
+	});
+	afterAll(() => cluster?.stop());
 
 	/** Runs four buyers until `scenario` has finished, and returns all responses. */
 	async function underLoad(
@@ -85,8 +84,8 @@ describeWith(["nats-server", "redis-server"], "two nodes of each kind under load
 					"select count(*)::int as n from orders",
 				)
 			)[0]!.n;
-		const before = await eventually(count, 30);
-		await eventually(async () => expect(await count()).toBeGreaterThanOrEqual(before + more), 30);
+		const before = await eventually(count);
+		await eventually(async () => expect(await count()).toBeGreaterThanOrEqual(before + more));
 	}
 	const failed = (purchases: readonly Purchase[]) =>
 		purchases.filter(({ status }) => status !== 201);
@@ -106,7 +105,7 @@ describeWith(["nats-server", "redis-server"], "two nodes of each kind under load
 			expect(found).toHaveLength(acknowledged.length);
 			const { violations, skipped } = await walkAudit(cluster.call, { quiet: 0, recheck: 0 });
 			expect({ violations, skipped }).toEqual({ violations: [], skipped: 0 });
-		}, 30);
+		});
 	}
 
 	test("a change on one node is visible on the other immediately", async () => {
@@ -191,7 +190,7 @@ describeWith(["nats-server", "redis-server"], "two nodes of each kind under load
 		}
 		expect(stale).toEqual([]);
 		expect(reads).toBeGreaterThan(200);
-	}, 60_000);
+	});
 
 	test.each(domains)("both nodes of %s receive the same share of calls", async (service) => {
 		const counts = new Map<string, number>();
@@ -217,7 +216,7 @@ describeWith(["nats-server", "redis-server"], "two nodes of each kind under load
 		});
 		expect(failed(purchases)).toEqual([]);
 		await expectNoLoss(purchases);
-	}, 180_000);
+	});
 
 	test("killing nodes of orders and goods causes only 503, for five seconds at most", async () => {
 		const killed: Kind[] = ["orders", "goods"];
@@ -226,14 +225,14 @@ describeWith(["nats-server", "redis-server"], "two nodes of each kind under load
 			await waitForOrders(20);
 			await Promise.all(killed.map((kind) => pairs.takeOut(kind).process.kill()));
 			diedAt = elapsed();
-			await eventually(() => expect(elapsed()).toBeGreaterThan(diedAt + DETECTION_MS), 10);
+			await eventually(() => expect(elapsed()).toBeGreaterThan(diedAt + DETECTION_MS));
 			await waitForOrders(20);
 		});
 		expect(unexpected(purchases)).toEqual([]);
 		expect(failed(purchases).filter(({ at }) => at > diedAt + DETECTION_MS)).toEqual([]);
 		await expectNoLoss(purchases);
 		await Promise.all(killed.map((kind) => pairs.add(kind)));
-	}, 120_000);
+	});
 
 	test("no request fails while Redis restarts", async () => {
 		const purchases = await underLoad(async () => {
@@ -245,7 +244,7 @@ describeWith(["nats-server", "redis-server"], "two nodes of each kind under load
 		});
 		expect(failed(purchases)).toEqual([]);
 		await expectNoLoss(purchases);
-	}, 120_000);
+	});
 
 	test("a restart of NATS causes only 503, and nodes recover on their own", async () => {
 		const purchases = await underLoad(async () => {
@@ -256,7 +255,7 @@ describeWith(["nats-server", "redis-server"], "two nodes of each kind under load
 		});
 		expect(unexpected(purchases)).toEqual([]);
 		await expectNoLoss(purchases);
-	}, 120_000);
+	});
 
 	test("a restart of Postgres causes only 503, and nodes recover on their own", async () => {
 		const purchases = await underLoad(async () => {
@@ -265,7 +264,7 @@ describeWith(["nats-server", "redis-server"], "two nodes of each kind under load
 			await eventually(async () => expect((await buy()).status).toBe(503));
 			await cluster.postgres!.restart();
 			// Circuit breakers that opened during the outage let one call through after 30 seconds.
-			await eventually(async () => expect((await buy()).status).toBe(201), 60);
+			await eventually(async () => expect((await buy()).status).toBe(201));
 			await waitForOrders(30);
 		});
 		expect(unexpected(purchases)).toEqual([]);
@@ -273,7 +272,7 @@ describeWith(["nats-server", "redis-server"], "two nodes of each kind under load
 		// A restarted node would have another id.
 		const nodes = kinds.flatMap((kind) => pairs.nodes(kind));
 		await Promise.all(nodes.map(({ id }) => cluster.broker.call("$node.list", {}, { nodeID: id })));
-	}, 120_000);
+	});
 
 	// Last, because it does not replace the nodes.
 	test("an import survives the death of a node of products and of one of inventory", async () => {
@@ -304,5 +303,5 @@ describeWith(["nats-server", "redis-server"], "two nodes of each kind under load
 		const [last] = (await http(`GET /api/products?q=KILL-${rows - 1}`)).body;
 		const { body: stock } = await http(`GET /api/inventory/${last.id}`);
 		expect(stock.on_hand).toBe(rows - 1);
-	}, 120_000);
+	});
 });

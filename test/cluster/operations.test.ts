@@ -8,79 +8,67 @@ import { type Pairs, startPairs } from "../support/pairs.ts";
 import { describeWith } from "../support/servers.ts";
 import { admin } from "../support/shop.ts";
 
-const START_MS = 120_000;
-/** Time limit for the detection of a dead node. */
-const DETECTION_SECONDS = 5;
-
 describeWith(["nats-server", "redis-server"], "operations on several nodes", () => {
 	let pairs: Pairs;
 	let cluster: Cluster;
 	beforeAll(async () => {
 		pairs = await startPairs({ each: 1 });
 		({ cluster } = pairs);
-	}, START_MS);
-	afterAll(() => cluster?.stop(), START_MS);
+	});
+	afterAll(() => cluster?.stop());
 
 	const as = { meta: { user: admin! } };
 	const read = () => cluster.call("operations.nodes", {}, as);
 	const find = async ({ id }: ClusterNode) => (await read()).nodes.find((node) => node.id === id);
 	const disappears = (node: ClusterNode) =>
-		eventually(async () => expect(await find(node)).toBeUndefined(), DETECTION_SECONDS);
+		eventually(async () => expect(await find(node)).toBeUndefined());
 
-	test(
-		"a killed node disappears, and its replacement counts the restart",
-		async () => {
-			const first = await cluster.start("orders-x", ["orders"]);
-			await eventually(async () =>
-				expect(await find(first)).toMatchObject({
-					responding: true,
-					restarts: 0,
-					services: ["orders"],
-					calls: [expect.objectContaining({ service: "orders" })],
-					http: null,
-				}),
-			);
-			await first.process.kill();
-			await disappears(first);
-			const next = await cluster.start("orders-x", ["orders"]);
-			await eventually(async () =>
-				expect(await find(next)).toMatchObject({ responding: true, restarts: 1 }),
-			);
-			const [steady] = pairs.nodes("orders");
-			expect(await find(steady!)).toMatchObject({ responding: true, restarts: 0 });
-			expect(await next.process.term()).toBe(0);
-			await disappears(next);
-		},
-		START_MS,
-	);
+	test("a killed node disappears, and its replacement counts the restart", async () => {
+		const first = await cluster.start("orders-x", ["orders"]);
+		await eventually(async () =>
+			expect(await find(first)).toMatchObject({
+				responding: true,
+				restarts: 0,
+				services: ["orders"],
+				calls: [expect.objectContaining({ service: "orders" })],
+				http: null,
+			}),
+		);
+		await first.process.kill();
+		await disappears(first);
+		const next = await cluster.start("orders-x", ["orders"]);
+		await eventually(async () =>
+			expect(await find(next)).toMatchObject({ responding: true, restarts: 1 }),
+		);
+		const [steady] = pairs.nodes("orders");
+		expect(await find(steady!)).toMatchObject({ responding: true, restarts: 0 });
+		expect(await next.process.term()).toBe(0);
+		await disappears(next);
+	});
 
-	test(
-		"a hung node does not respond until it is removed, and returns without a restart",
-		async () => {
-			const node = await cluster.start("orders-y", ["orders"]);
-			await eventually(async () => expect(await find(node)).toMatchObject({ responding: true }));
-			node.process.pause();
-			await eventually(async () =>
-				expect(await find(node)).toMatchObject({
-					responding: false,
-					services: ["orders"],
-					restarts: 0,
-					memory_mb: null,
-					calls: [],
-					breakers: [],
-				}),
-			);
-			await disappears(node);
-			node.process.resume();
-			await eventually(async () =>
-				expect(await find(node)).toMatchObject({ responding: true, restarts: 0 }),
-			);
-			const { nodes } = await read();
-			const actions = nodes.flatMap(({ breakers }) => breakers.map(({ action }) => action));
-			expect(actions).not.toContain("$node.snapshot");
-		},
-		START_MS,
-	);
+	test("a hung node does not respond, is removed, and returns without a restart", async () => {
+		const node = await cluster.start("orders-y", ["orders"]);
+		await eventually(async () => expect(await find(node)).toMatchObject({ responding: true }));
+		node.process.pause();
+		await eventually(async () =>
+			expect(await find(node)).toMatchObject({
+				responding: false,
+				services: ["orders"],
+				restarts: 0,
+				memory_mb: null,
+				calls: [],
+				breakers: [],
+			}),
+		);
+		await disappears(node);
+		node.process.resume();
+		await eventually(async () =>
+			expect(await find(node)).toMatchObject({ responding: true, restarts: 0 }),
+		);
+		const { nodes } = await read();
+		const actions = nodes.flatMap(({ breakers }) => breakers.map(({ action }) => action));
+		expect(actions).not.toContain("$node.snapshot");
+	});
 
 	test("a node of an older version responds without figures", async () => {
 		const env = readEnv({ ...cluster.env, NODEID: "older", LOGLEVEL: "fatal" });
@@ -98,25 +86,19 @@ describeWith(["nats-server", "redis-server"], "operations on several nodes", () 
 		expect(new Set(results.map(({ time }) => time)).size).toBe(1);
 	});
 
-	test(
-		"a hung service is reported as unavailable, and the queues of the others are listed",
-		async () => {
-			const [goods] = pairs.nodes("goods");
-			goods!.process.pause();
-			const { services, unavailable } = await cluster.call("operations.queues", {}, as);
-			expect(unavailable).toEqual(["carts", "inventory", "shipping"]);
-			expect(services.map(({ service }) => service)).toEqual(
-				expect.arrayContaining(["orders", "notifications", "payments"]),
-			);
-			const letters = await cluster.call("operations.listDeadLetters", {}, as);
-			expect(letters.unavailable).toEqual(unavailable);
-			goods!.process.resume();
-			await eventually(
-				async () =>
-					expect((await cluster.call("operations.queues", {}, as)).unavailable).toEqual([]),
-				30,
-			);
-		},
-		START_MS,
-	);
+	test("a hung service is reported as unavailable, and other queues are listed", async () => {
+		const [goods] = pairs.nodes("goods");
+		goods!.process.pause();
+		const { services, unavailable } = await cluster.call("operations.queues", {}, as);
+		expect(unavailable).toEqual(["carts", "inventory", "shipping"]);
+		expect(services.map(({ service }) => service)).toEqual(
+			expect.arrayContaining(["orders", "notifications", "payments"]),
+		);
+		const letters = await cluster.call("operations.listDeadLetters", {}, as);
+		expect(letters.unavailable).toEqual(unavailable);
+		goods!.process.resume();
+		await eventually(async () =>
+			expect((await cluster.call("operations.queues", {}, as)).unavailable).toEqual([]),
+		);
+	});
 });

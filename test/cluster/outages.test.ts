@@ -18,7 +18,7 @@ describeWith(["nats-server", "redis-server"], "outages in a cluster", () => {
 			cluster.start("steady", ["shipping"]),
 			cluster.start("other", ["shipping"]),
 		]);
-	}, 60_000);
+	});
 	afterAll(() => cluster?.stop());
 
 	const order = () => ({ order_id: uuid(), user_id: uuid(), shipping_address: null });
@@ -32,15 +32,14 @@ describeWith(["nats-server", "redis-server"], "outages in a cluster", () => {
 			{ order_ids: [] },
 			node ? { nodeID: node.id, timeout: 1000 } : {},
 		);
-	const bothRespond = () => eventually(() => Promise.all([read(steady), read(other)]), 30);
+	const bothRespond = () => eventually(() => Promise.all([read(steady), read(other)]));
 	const pids = () => ({ steady: steady.process.pid, other: other.process.pid });
 
 	test("nodes reconnect after NATS was down for longer than the heartbeat timeout", async () => {
 		await bothRespond();
 		await cluster.nats.process.kill();
-		await eventually(
-			() => expect([cluster.has(steady), cluster.has(other)]).toEqual([false, false]),
-			20,
+		await eventually(() =>
+			expect([cluster.has(steady), cluster.has(other)]).toEqual([false, false]),
 		);
 		const lost = await schedule({ timeout: 500 }).catch((error) => error);
 		expect(isOutage(lost)).toBe(true);
@@ -55,8 +54,8 @@ describeWith(["nats-server", "redis-server"], "outages in a cluster", () => {
 			);
 			const available = list.filter((node) => node.available).map(({ id }) => id);
 			expect(available).toEqual(expect.arrayContaining([other.id, cluster.broker.nodeID]));
-		}, 20);
-	}, 60_000);
+		});
+	});
 
 	test("calls succeed and processes survive while Redis is down", async () => {
 		const before = pids();
@@ -68,7 +67,7 @@ describeWith(["nats-server", "redis-server"], "outages in a cluster", () => {
 		expect(pids()).toEqual(before);
 		for (const { process } of [steady, other])
 			expect(process.log().match(/Redis is unavailable/g) ?? []).toHaveLength(1);
-	}, 60_000);
+	});
 
 	test("a circuit breaker excludes a hanging node before its heartbeat is missed", async () => {
 		await bothRespond();
@@ -91,7 +90,7 @@ describeWith(["nats-server", "redis-server"], "outages in a cluster", () => {
 			expect(await schedule({ timeout: 500 })).toEqual([{ status: "done" }]);
 		other.process.resume();
 		await bothRespond();
-	}, 60_000);
+	});
 
 	test("calls fail at once while all nodes hang, and succeed when they resume", async () => {
 		await bothRespond();
@@ -101,12 +100,11 @@ describeWith(["nats-server", "redis-server"], "outages in a cluster", () => {
 		expect(failure).toMatchObject({ type: "SERVICE_NOT_AVAILABLE" });
 		expect(isOutage(failure)).toBe(true);
 		// After missed heartbeats they count as new nodes, whose circuit breakers are closed.
-		await eventually(
-			() => expect([cluster.has(steady), cluster.has(other)]).toEqual([false, false]),
-			20,
+		await eventually(() =>
+			expect([cluster.has(steady), cluster.has(other)]).toEqual([false, false]),
 		);
 		for (const { process } of [steady, other]) process.resume();
 		await bothRespond();
 		expect(await schedule()).toEqual([{ status: "done" }]);
-	}, 60_000);
+	});
 });

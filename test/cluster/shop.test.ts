@@ -3,7 +3,6 @@ import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
 import { orders } from "../e2e/order.flow.ts";
-import { START_MS } from "../e2e/shape.ts";
 import {
 	type Customer,
 	makeAdmin,
@@ -45,11 +44,11 @@ describeWith(["nats-server", "redis-server"], "each service in its own process",
 		nodes = Object.fromEntries(
 			await Promise.all([...domains.map((name) => start(name)), start("api", "operations")]),
 		);
-	}, START_MS);
+	});
 	afterAll(async () => {
 		await cluster?.stop();
 		await Promise.all([receiver?.stop(), mail?.stop()]);
-	}, START_MS);
+	});
 
 	describe("the order flow", () =>
 		orders(async () => ({ ...cluster, stop: async () => undefined })));
@@ -77,7 +76,7 @@ describeWith(["nats-server", "redis-server"], "each service in its own process",
 		});
 		nodes.notifications = await cluster.start("successor", ["notifications"], traced);
 		await eventually(async () => expect((await list()).status).toBe(200));
-	}, 60_000);
+	});
 
 	// Last, because it stops the node of orders.
 	describe("traces", () => {
@@ -132,7 +131,7 @@ describeWith(["nats-server", "redis-server"], "each service in its own process",
 				"          notifications client messages_queue",
 				"      orders producer send order.created",
 			];
-			await eventually(() => expect(tree(spansOf(id).filter(isCertain))).toEqual(expected), 20);
+			await eventually(() => expect(tree(spansOf(id).filter(isCertain))).toEqual(expected));
 			const instances = new Map(
 				spansOf(id).map(({ service, resource }) => [service, resource["service.instance.id"]]),
 			);
@@ -140,7 +139,7 @@ describeWith(["nats-server", "redis-server"], "each service in its own process",
 			expect(instances.get("shipping")).toBe(nodes.shipping!.id);
 			expect(instances.get("inventory")).toBe(nodes.inventory!.id);
 			expect(instances.get("notifications")).toBe(nodes.notifications!.id);
-		}, 60_000);
+		});
 
 		test("a stopping node exports its remaining spans", async () => {
 			const id = await place(await register(cluster));
@@ -150,7 +149,7 @@ describeWith(["nats-server", "redis-server"], "each service in its own process",
 			expect(names("orders")).toEqual(
 				expect.arrayContaining(["orders.create", "saga", "complete", "send order.confirmed"]),
 			);
-		}, 60_000);
+		});
 
 		test("a node without endpoint loads no OpenTelemetry module and exports no span", async () => {
 			expect(nodes.inventory!.process.log()).toContain("/@opentelemetry/sdk-trace/");

@@ -1,5 +1,4 @@
 import { afterAll, beforeAll, expect, test } from "@jest/globals";
-import { START_MS } from "../e2e/shape.ts";
 import {
 	type Customer,
 	makeAdmin,
@@ -15,7 +14,6 @@ import { type StripeStandIn, startStripe } from "../support/stripe/server.ts";
 
 /** Time that buyers have to confirm a payment; the test of its end waits this long. */
 const WINDOW_MINUTES = 0.15;
-const SECONDS = 30;
 
 describeWith(["nats-server", "redis-server"], "payments through Stripe", () => {
 	let stripe: StripeStandIn;
@@ -48,18 +46,18 @@ describeWith(["nats-server", "redis-server"], "payments through Stripe", () => {
 		});
 		[admin, buyer] = [await makeAdmin(cluster), await register(cluster)];
 		product = await makeProduct(cluster, admin);
-	}, START_MS);
+	});
 	afterAll(async () => {
 		await cluster?.stop();
 		await stripe?.close();
-	}, START_MS);
+	});
 
 	const place = async (payment_token: string) =>
 		(await placeOrder(cluster, buyer, product, { payment_token })).body;
 	const find = async (id: string) =>
 		(await cluster.http(`GET /api/orders/${id}`, { token: buyer.token })).body;
 	const becomes = (id: string, expected: object) =>
-		eventually(async () => expect(await find(id)).toMatchObject(expected), SECONDS);
+		eventually(async () => expect(await find(id)).toMatchObject(expected));
 	const reserved = async () =>
 		(await cluster.http(`GET /api/inventory/${product.id}`, {})).body.reserved;
 	const intentOf = async (order_id: string) => {
@@ -100,7 +98,7 @@ describeWith(["nats-server", "redis-server"], "payments through Stripe", () => {
 		orders = await other;
 		await becomes(order.id, { status: "confirmed", payment: null });
 		expect(await paymentOf(order.id)).toMatchObject({ status: "captured", amount: 10 });
-	}, 90_000);
+	});
 
 	test("an order is confirmed without any webhook", async () => {
 		await stripe.pauseWebhooks();
@@ -109,7 +107,7 @@ describeWith(["nats-server", "redis-server"], "payments through Stripe", () => {
 		await stripe.authenticate((await intentOf(order.id)).id);
 		await becomes(order.id, { status: "confirmed" });
 		await stripe.resumeWebhooks();
-	}, 60_000);
+	});
 
 	test("an unconfirmed payment is canceled at Stripe at the end of its window", async () => {
 		const before = await reserved();
@@ -117,7 +115,7 @@ describeWith(["nats-server", "redis-server"], "payments through Stripe", () => {
 		await becomes(order.id, { status: "cancelled", cancellation_reason: "PAYMENT_EXPIRED" });
 		expect(await reserved()).toBe(before);
 		expect(await intentOf(order.id)).toMatchObject({ status: "canceled" });
-	}, 60_000);
+	});
 
 	test("a debit confirms the order when the bank settles it", async () => {
 		const order = await place("pm_sepaDebit");
@@ -127,13 +125,13 @@ describeWith(["nats-server", "redis-server"], "payments through Stripe", () => {
 		});
 		await stripe.settle((await intentOf(order.id)).id);
 		await becomes(order.id, { status: "confirmed" });
-	}, 60_000);
+	});
 
 	test("a debit that the bank rejects cancels the order", async () => {
 		const order = await place("pm_sepaDebit");
 		await stripe.settle((await intentOf(order.id)).id, "failed");
 		await becomes(order.id, { status: "cancelled", cancellation_reason: "PAYMENT_DECLINED" });
-	}, 60_000);
+	});
 
 	test("money that arrives after a cancellation is refunded once", async () => {
 		const order = await place("pm_sepaDebit");
@@ -145,16 +143,15 @@ describeWith(["nats-server", "redis-server"], "payments through Stripe", () => {
 			const { refunds } = await stripe.dump();
 			const own = refunds.filter(({ payment_intent }) => payment_intent === id);
 			expect(own).toMatchObject([{ amount: 1000, status: "succeeded" }]);
-		}, SECONDS);
-		await eventually(
-			async () => expect(await paymentOf(order.id)).toMatchObject({ status: "refunded" }),
-			SECONDS,
+		});
+		await eventually(async () =>
+			expect(await paymentOf(order.id)).toMatchObject({ status: "refunded" }),
 		);
-	}, 60_000);
+	});
 
 	test("no request to Stripe moves money twice, and the audit finds nothing", async () => {
 		expect((await stripe.dump()).violations).toEqual([]);
 		const page = await cluster.call("orders.audit", { quiet: 0, recheck: 500 });
 		expect(page.violations).toEqual([]);
-	}, 60_000);
+	});
 });

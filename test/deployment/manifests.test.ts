@@ -65,7 +65,7 @@ withKubectl.each(overlays)(title, (overlay) => {
 			expect(() => model.validate()).not.toThrow();
 		}
 		expect(unknownFields(manifests)).toBe("");
-	}, 60_000);
+	});
 
 	test("runs each service of the shop in a Deployment with a Service of the same name", () => {
 		const namesOf = (manifests: readonly Manifest[]) =>

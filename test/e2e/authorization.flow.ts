@@ -4,7 +4,7 @@ import { type Customer, makeAdmin, register } from "../support/builders.ts";
 import { clientOf } from "../support/client.ts";
 import { eventually } from "../support/eventually.ts";
 import { BAD_TOKEN, type Row, type Scene, table } from "./authorization.table.ts";
-import { type AnyShop, type Flow, START_MS, statuses } from "./shape.ts";
+import { type AnyShop, type Flow, statuses } from "./shape.ts";
 
 const isPublic = ({ anonymous }: Row) => anonymous !== BAD_TOKEN;
 
@@ -26,8 +26,8 @@ export const authorization: Flow = (open, mode) => {
 		scene = { shop, admin: await makeAdmin(shop) };
 		[other, bystander] = [await register(shop), await register(shop)];
 		badTokens = await makeBadTokens();
-	}, START_MS);
-	afterAll(() => shop?.stop(), START_MS);
+	});
+	afterAll(() => shop?.stop());
 
 	/**
 	 * Administrator tokens with exactly one defect each, so only the defect can cause a rejection.

@@ -6,7 +6,7 @@ import { kindOf, type Pairs, startPairs } from "../support/pairs.ts";
 import { describeWith } from "../support/servers.ts";
 import { auditProgram } from "./audit-program.ts";
 import { flows } from "./flows.ts";
-import { type AnyShop, inTurn, START_MS } from "./shape.ts";
+import { type AnyShop, inTurn } from "./shape.ts";
 
 describeWith(["nats-server", "redis-server"], "a cluster with two nodes of each kind", () => {
 	let mails: MailServer;
@@ -17,11 +17,11 @@ describeWith(["nats-server", "redis-server"], "a cluster with two nodes of each 
 		mails = await startMailServer();
 		pairs = await startPairs({ env: { SMTP_URL: mails.url } });
 		shop = shopOf(pairs, mails);
-	}, START_MS);
+	});
 	afterAll(async () => {
 		await pairs?.cluster.stop();
 		await mails?.stop();
-	}, START_MS);
+	});
 
 	const startSeparate = async (env: Record<string, string>): Promise<AnyShop> => {
 		// Only its log and responses are checked, for which one node of each kind suffices.

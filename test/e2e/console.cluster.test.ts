@@ -9,7 +9,6 @@ import { eventually } from "../support/eventually.ts";
 import { type Pairs, startPairs } from "../support/pairs.ts";
 import { describeWith } from "../support/servers.ts";
 
-const TIMEOUT_MS = 120_000;
 /** Two attempts for each event. */
 const env = { EVENT_BACKOFF: "0.01" };
 
@@ -31,11 +30,11 @@ describeWith(["nats-server", "redis-server"], "the console of a cluster", () => 
 		await client.signIn(customer);
 		console = await AdminConsole.open(browser, url, "/orders", { admin });
 		await console.shows("Orders");
-	}, TIMEOUT_MS);
+	});
 	afterAll(async () => {
 		await browser?.close();
 		await cluster?.stop();
-	}, TIMEOUT_MS);
+	});
 
 	testInBrowser(
 		"an order appears, is shipped and refunded by half, and shows its payment after an outage",
@@ -66,80 +65,67 @@ describeWith(["nats-server", "redis-server"], "the console of a cluster", () => 
 			await payments.getByText("partially refunded").waitFor();
 			expect(console.problems).toEqual([]);
 		},
-		TIMEOUT_MS,
 	);
 
 	const row = ({ id }: ClusterNode) => console.page.getByRole("row").filter({ hasText: id });
-	testInBrowser(
-		"a killed node disappears, and its replacement appears",
-		async () => {
-			const node = await cluster.start("orders-x", ["orders"]);
-			await console.section("Cluster");
-			await row(node).getByText("up", { exact: true }).waitFor();
-			await node.process.kill();
-			await row(node).waitFor({ state: "detached" });
-			const next = await cluster.start("orders-x", ["orders"]);
-			await row(next).getByText("up", { exact: true }).waitFor();
-			expect(await console.violations()).toEqual([]);
-			expect(console.problems).toEqual([]);
-			expect(await next.process.term()).toBe(0);
-		},
-		TIMEOUT_MS,
-	);
+	testInBrowser("a killed node disappears, and its replacement appears", async () => {
+		const node = await cluster.start("orders-x", ["orders"]);
+		await console.section("Cluster");
+		await row(node).getByText("up", { exact: true }).waitFor();
+		await node.process.kill();
+		await row(node).waitFor({ state: "detached" });
+		const next = await cluster.start("orders-x", ["orders"]);
+		await row(next).getByText("up", { exact: true }).waitFor();
+		expect(await console.violations()).toEqual([]);
+		expect(console.problems).toEqual([]);
+		expect(await next.process.term()).toBe(0);
+	});
 
-	testInBrowser(
-		"a dead letter is retried",
-		async () => {
-			const change = (constraint: string) =>
-				cluster.databases.query("notifications", `alter table messages ${constraint}`);
-			await change("add constraint broken check (false) not valid");
-			const { id } = await register(shop());
-			await console.goto("/failures");
-			await console.page.getByRole("link", { name: "user.created" }).click();
-			await console.panel("Content").getByText(`"user_id": "${id}"`).waitFor();
-			await change("drop constraint broken");
-			await console.button("Retry").click();
-			await console.page.getByText("No dead letter: every event is processed").waitFor();
-			await eventually(async () => {
-				const [found] = await cluster.databases.query<{ count: string }>(
-					"notifications",
-					"select count(*) from messages where user_id = $1",
-					[id],
-				);
-				expect(found).toEqual({ count: "1" });
-			});
-			expect(console.problems).toEqual([]);
-		},
-		TIMEOUT_MS,
-	);
-
-	testInBrowser(
-		"1,000 products are imported after a session has ended",
-		async () => {
-			await console.goto("/products/import");
-			await console.shows("Import products");
-			await shop().http("POST /api/auth/logout-everywhere", { token: admin.token });
-			// The gateway learns of it by an event.
-			await eventually(async () =>
-				expect((await shop().http("GET /api/users/me", { token: admin.token })).status).toBe(401),
+	testInBrowser("a dead letter is retried", async () => {
+		const change = (constraint: string) =>
+			cluster.databases.query("notifications", `alter table messages ${constraint}`);
+		await change("add constraint broken check (false) not valid");
+		const { id } = await register(shop());
+		await console.goto("/failures");
+		await console.page.getByRole("link", { name: "user.created" }).click();
+		await console.panel("Content").getByText(`"user_id": "${id}"`).waitFor();
+		await change("drop constraint broken");
+		await console.button("Retry").click();
+		await console.page.getByText("No dead letter: every event is processed").waitFor();
+		await eventually(async () => {
+			const [found] = await cluster.databases.query<{ count: string }>(
+				"notifications",
+				"select count(*) from messages where user_id = $1",
+				[id],
 			);
-			await console.page.reload();
-			await console.shows("Sign in");
-			await console.signIn(admin);
-			await console.shows("Import products");
-			const rows = Array.from({ length: 1000 }, (_, i) => `ROW-${i},Imported ${i},${i},Imported,3`);
-			await console.page.locator("input[type=file]").setInputFiles({
-				name: "products.csv",
-				mimeType: "text/csv",
-				buffer: Buffer.from(["sku,name,price,category,stock", ...rows].join("\n")),
-			});
-			await console.button("Import").click();
-			const result = console.panel("products.csv");
-			await result.getByText("Completed").waitFor();
-			await result.getByText("1,000 of 1,000 rows").waitFor();
-			expect((await client.products.list({ category: "Imported" })).total).toBe(1000);
-			expect(console.problems).toEqual([]);
-		},
-		TIMEOUT_MS,
-	);
+			expect(found).toEqual({ count: "1" });
+		});
+		expect(console.problems).toEqual([]);
+	});
+
+	testInBrowser("1,000 products are imported after a session has ended", async () => {
+		await console.goto("/products/import");
+		await console.shows("Import products");
+		await shop().http("POST /api/auth/logout-everywhere", { token: admin.token });
+		// The gateway learns of it by an event.
+		await eventually(async () =>
+			expect((await shop().http("GET /api/users/me", { token: admin.token })).status).toBe(401),
+		);
+		await console.page.reload();
+		await console.shows("Sign in");
+		await console.signIn(admin);
+		await console.shows("Import products");
+		const rows = Array.from({ length: 1000 }, (_, i) => `ROW-${i},Imported ${i},${i},Imported,3`);
+		await console.page.locator("input[type=file]").setInputFiles({
+			name: "products.csv",
+			mimeType: "text/csv",
+			buffer: Buffer.from(["sku,name,price,category,stock", ...rows].join("\n")),
+		});
+		await console.button("Import").click();
+		const result = console.panel("products.csv");
+		await result.getByText("Completed").waitFor();
+		await result.getByText("1,000 of 1,000 rows").waitFor();
+		expect((await client.products.list({ category: "Imported" })).total).toBe(1000);
+		expect(console.problems).toEqual([]);
+	});
 });

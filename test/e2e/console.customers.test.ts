@@ -7,7 +7,6 @@ import { consoleShop } from "../support/console-shop.ts";
 import { eventually } from "../support/eventually.ts";
 import type { Shop } from "../support/shop.ts";
 
-const TIMEOUT_MS = 180_000;
 let shop: Shop;
 let admin: Customer;
 let console: AdminConsole;
@@ -61,23 +60,18 @@ testInBrowser(
 		await console.page.getByText("No account matches.").waitFor();
 		expect(console.problems).toEqual([]);
 	},
-	TIMEOUT_MS,
 );
 
-testInBrowser(
-	"the list has pages",
-	async () => {
-		for (let i = 0; i < 26; i++) await register(shop);
-		await console.page.reload();
-		await console.page.getByRole("link", { name: "Next" }).click();
-		await console.page.getByText(/26 to \d+ of/).waitFor();
-		await console.reaches("/customers?page=2");
-		await console.page.getByLabel("Name or e-mail address").fill(customer.email);
-		await row(customer).waitFor();
-		await console.reaches(`/customers?q=${encodeURIComponent(customer.email)}`);
-	},
-	TIMEOUT_MS,
-);
+testInBrowser("the list has pages", async () => {
+	for (let i = 0; i < 26; i++) await register(shop);
+	await console.page.reload();
+	await console.page.getByRole("link", { name: "Next" }).click();
+	await console.page.getByText(/26 to \d+ of/).waitFor();
+	await console.reaches("/customers?page=2");
+	await console.page.getByLabel("Name or e-mail address").fill(customer.email);
+	await row(customer).waitFor();
+	await console.reaches(`/customers?q=${encodeURIComponent(customer.email)}`);
+});
 
 testInBrowser(
 	"a customer's page shows addresses, orders and messages, and leads to them",
@@ -113,7 +107,6 @@ testInBrowser(
 		await console.reaches(`/customers/${customer.id}`);
 		expect(console.problems).toEqual([]);
 	},
-	TIMEOUT_MS,
 );
 
 testInBrowser(
@@ -139,7 +132,6 @@ testInBrowser(
 		expect(await user(other)).toMatchObject({ is_active: true });
 		expect(console.problems).toEqual([]);
 	},
-	TIMEOUT_MS,
 );
 
 testInBrowser(
@@ -151,25 +143,20 @@ testInBrowser(
 		await console.goto("/customers/00000000-0000-7000-8000-000000000000");
 		await console.page.getByRole("alert").getByText("User not found.").waitFor();
 	},
-	TIMEOUT_MS,
 );
 
-testInBrowser(
-	"the pages are accessible and fit narrow screens",
-	async () => {
-		const problems = await problemsOf({
-			"/customers": ["Customers", customer.email],
-			"/customers?q=nothing": ["Customers", "No account matches."],
-			[`/customers/${customer.id}`]: ["A Customer", "Welcome to the shop"],
-		});
-		expect(problems).toEqual([]);
-		await open(customer);
-		await console.button("Deactivate …").click();
-		await console.dialog().waitFor();
-		expect(await console.violations()).toEqual([]);
-	},
-	TIMEOUT_MS,
-);
+testInBrowser("the pages are accessible and fit narrow screens", async () => {
+	const problems = await problemsOf({
+		"/customers": ["Customers", customer.email],
+		"/customers?q=nothing": ["Customers", "No account matches."],
+		[`/customers/${customer.id}`]: ["A Customer", "Welcome to the shop"],
+	});
+	expect(problems).toEqual([]);
+	await open(customer);
+	await console.button("Deactivate …").click();
+	await console.dialog().waitFor();
+	expect(await console.violations()).toEqual([]);
+});
 
 testInBrowser(
 	"while another service is down, the account is shown and can be changed",
@@ -183,5 +170,4 @@ testInBrowser(
 		await confirm("Deactivate …", "Deactivate");
 		await console.confirms("The account is deactivated.");
 	},
-	TIMEOUT_MS,
 );

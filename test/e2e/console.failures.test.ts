@@ -7,7 +7,6 @@ import { consoleShop } from "../support/console-shop.ts";
 import { eventually } from "../support/eventually.ts";
 import type { Shop } from "../support/shop.ts";
 
-const TIMEOUT_MS = 180_000;
 let shop: Shop;
 let admin: Customer;
 let console: AdminConsole;
@@ -84,7 +83,6 @@ testInBrowser(
 		});
 		expect(console.problems).toEqual([]);
 	},
-	TIMEOUT_MS,
 );
 
 testInBrowser(
@@ -133,58 +131,49 @@ testInBrowser(
 		expect(await deadLetters()).toEqual([]);
 		expect(console.problems).toEqual([]);
 	},
-	TIMEOUT_MS,
 );
 const expectRows = (count: number) =>
 	eventually(async () => expect(await rows().count()).toBe(count));
 
-testInBrowser(
-	"the dead letters of one service have pages",
-	async () => {
-		await shop.databases.query(
-			"carts",
-			`insert into retries (group_name, event_id, event, attempts, errors, next_at, dead_at)
+testInBrowser("the dead letters of one service have pages", async () => {
+	await shop.databases.query(
+		"carts",
+		`insert into retries (group_name, event_id, event, attempts, errors, next_at, dead_at)
 			select 'carts', gen_random_uuid(), '{"type": "order.created", "subject": "x"}',
 				2, '[{"time": "2026-01-01T00:00:00.000Z", "message": "Not today"}]', now(),
 				now() - make_interval(secs => n)
 			from generate_series(1, 60) as n`,
-		);
-		await console.page.reload();
-		await console.page.getByText("These are the oldest 50.").waitFor();
-		await console.page.getByLabel("Service").selectOption({ label: "carts (60)" });
-		await console.page.getByRole("link", { name: "Next" }).click();
-		await expectRows(10);
-		await console.page.getByRole("link", { name: "First page" }).click();
-		await expectRows(50);
-		await asAdmin().operations.discard({ service: "carts" });
-	},
-	TIMEOUT_MS,
-);
+	);
+	await console.page.reload();
+	await console.page.getByText("These are the oldest 50.").waitFor();
+	await console.page.getByLabel("Service").selectOption({ label: "carts (60)" });
+	await console.page.getByRole("link", { name: "Next" }).click();
+	await expectRows(10);
+	await console.page.getByRole("link", { name: "First page" }).click();
+	await expectRows(50);
+	await asAdmin().operations.discard({ service: "carts" });
+});
 
-testInBrowser(
-	"a stuck order is listed, and its compensation is retried",
-	async () => {
-		const id = await order();
-		await console.page.getByRole("link", { name: "Stuck orders" }).click();
-		await console.shows("Stuck orders");
-		await console.page.getByText("No order is stuck.").waitFor();
-		await shop.databases.query(
-			"orders",
-			`update orders set saga_state = 'stuck', saga_owner = null, saga_reason = 'PAYMENT_DECLINED'
+testInBrowser("a stuck order is listed, and its compensation is retried", async () => {
+	const id = await order();
+	await console.page.getByRole("link", { name: "Stuck orders" }).click();
+	await console.shows("Stuck orders");
+	await console.page.getByText("No order is stuck.").waitFor();
+	await shop.databases.query(
+		"orders",
+		`update orders set saga_state = 'stuck', saga_owner = null, saga_reason = 'PAYMENT_DECLINED'
 			where id = $1`,
-			[id],
-		);
-		await rows().getByText("PAYMENT_DECLINED").waitFor();
-		await console.page.getByRole("button", { name: `Retry order ${id}` }).click();
-		await console.confirms("The compensation is retried.");
-		await console.page.getByText("No order is stuck.").waitFor();
-		await eventually(async () =>
-			expect(await asAdmin().orders.get({ id })).toMatchObject({ status: "cancelled" }),
-		);
-		expect(console.problems).toEqual([]);
-	},
-	TIMEOUT_MS,
-);
+		[id],
+	);
+	await rows().getByText("PAYMENT_DECLINED").waitFor();
+	await console.page.getByRole("button", { name: `Retry order ${id}` }).click();
+	await console.confirms("The compensation is retried.");
+	await console.page.getByText("No order is stuck.").waitFor();
+	await eventually(async () =>
+		expect(await asAdmin().orders.get({ id })).toMatchObject({ status: "cancelled" }),
+	);
+	expect(console.problems).toEqual([]);
+});
 
 testInBrowser(
 	"an audit shows its progress and its violations, with links to their orders",
@@ -221,71 +210,62 @@ testInBrowser(
 		await console.page.getByText("WRONG_SHIPMENT").waitFor();
 		expect(console.problems).toEqual([]);
 	},
-	TIMEOUT_MS,
 );
 
-testInBrowser(
-	"a second audit leads to the running one, whose progress is live",
-	async () => {
-		const id = "019a0000-0000-7000-8000-000000000001";
-		await shop.databases.query(
-			"orders",
-			`insert into audits (id, status, requested_by, total, checked, lease_until)
+testInBrowser("a second audit leads to the running one, whose progress is live", async () => {
+	const id = "019a0000-0000-7000-8000-000000000001";
+	await shop.databases.query(
+		"orders",
+		`insert into audits (id, status, requested_by, total, checked, lease_until)
 			values ($1, 'running', $2, 1000, 250, now() + interval '1 hour')`,
-			[id, admin.id],
-		);
-		await console.goto("/audits");
-		await console.button("Start audit …").click();
-		await console.button("Start").click();
-		await console.confirms("Another audit is running.");
-		await console.page.waitForURL(`**/audits/${id}`);
-		await console.page.getByText("250 of 1,000 orders").waitFor();
-		await shop.databases.query("orders", "update audits set checked = 500 where id = $1", [id]);
-		await console.page.getByText("500 of 1,000 orders").waitFor();
-		expect(await console.page.getByRole("progressbar").getAttribute("value")).toBe("500");
-		await shop.databases.query(
-			"orders",
-			`update audits set status = 'failed', finished_at = now(),
+		[id, admin.id],
+	);
+	await console.goto("/audits");
+	await console.button("Start audit …").click();
+	await console.button("Start").click();
+	await console.confirms("Another audit is running.");
+	await console.page.waitForURL(`**/audits/${id}`);
+	await console.page.getByText("250 of 1,000 orders").waitFor();
+	await shop.databases.query("orders", "update audits set checked = 500 where id = $1", [id]);
+	await console.page.getByText("500 of 1,000 orders").waitFor();
+	expect(await console.page.getByRole("progressbar").getAttribute("value")).toBe("500");
+	await shop.databases.query(
+		"orders",
+		`update audits set status = 'failed', finished_at = now(),
 				failure = 'Payments did not respond'
 			where id = $1`,
-			[id],
-		);
-		await console.panel("Progress").getByText("Payments did not respond").waitFor();
-		await console.page.getByRole("progressbar").waitFor({ state: "hidden" });
-	},
-	TIMEOUT_MS,
-);
+		[id],
+	);
+	await console.panel("Progress").getByText("Payments did not respond").waitFor();
+	await console.page.getByRole("progressbar").waitFor({ state: "hidden" });
+});
 
-testInBrowser(
-	"the pages are accessible and fit narrow screens",
-	async () => {
-		await fail(1);
-		const { event_id } = (await deadLetters())[0]!;
-		const audits = await asAdmin().orders.listAudits();
-		const found = audits.find(({ violation_count }) => violation_count > 0)!;
-		const stuck = await order();
-		await shop.databases.query(
-			"orders",
-			"update orders set saga_state = 'stuck', " +
-				"saga_owner = null, saga_reason = 'TEST' where id = $1",
-			[stuck],
-		);
-		const problems = await problemsOf({
-			"/failures": ["Dead letters", "user.created"],
-			"/failures?service=products": ["Dead letters", "No dead letter"],
-			[`/failures/notifications/${event_id}`]: ["user.created", "violates check constraint"],
-			"/stuck-orders": ["Stuck orders", "TEST"],
-			"/audits": ["Audits", "completed"],
-			[`/audits/${found.id}`]: ["Audit", "WRONG_SHIPMENT"],
-		});
-		expect(problems).toEqual([]);
-		await console.goto("/audits");
-		await console.button("Start audit …").click();
-		await console.dialog().waitFor();
-		expect(await console.violations()).toEqual([]);
-	},
-	TIMEOUT_MS,
-);
+testInBrowser("the pages are accessible and fit narrow screens", async () => {
+	await fail(1);
+	const { event_id } = (await deadLetters())[0]!;
+	const audits = await asAdmin().orders.listAudits();
+	const found = audits.find(({ violation_count }) => violation_count > 0)!;
+	const stuck = await order();
+	await shop.databases.query(
+		"orders",
+		"update orders set saga_state = 'stuck', " +
+			"saga_owner = null, saga_reason = 'TEST' where id = $1",
+		[stuck],
+	);
+	const problems = await problemsOf({
+		"/failures": ["Dead letters", "user.created"],
+		"/failures?service=products": ["Dead letters", "No dead letter"],
+		[`/failures/notifications/${event_id}`]: ["user.created", "violates check constraint"],
+		"/stuck-orders": ["Stuck orders", "TEST"],
+		"/audits": ["Audits", "completed"],
+		[`/audits/${found.id}`]: ["Audit", "WRONG_SHIPMENT"],
+	});
+	expect(problems).toEqual([]);
+	await console.goto("/audits");
+	await console.button("Start audit …").click();
+	await console.dialog().waitFor();
+	expect(await console.violations()).toEqual([]);
+});
 
 testInBrowser(
 	"services that are down are shown as unavailable, and everything else works",
@@ -308,5 +288,4 @@ testInBrowser(
 		await rows().getByText("completed", { exact: true }).waitFor();
 		expect(console.problems).toEqual([]);
 	},
-	TIMEOUT_MS,
 );

@@ -10,7 +10,6 @@ import { eventually } from "../support/eventually.ts";
 import { type MailServer, startMailServer } from "../support/mail-server.ts";
 import type { Shop } from "../support/shop.ts";
 
-const TIMEOUT_MS = 180_000;
 let shop: Shop;
 let admin: Customer;
 let console: AdminConsole;
@@ -57,53 +56,45 @@ async function frame(): Promise<Frame> {
 	return found;
 }
 
-testInBrowser(
-	"messages are found by recipient, subject, kind and status",
-	async () => {
-		const search = console.page.getByLabel("Recipient or subject");
-		await search.fill("no such recipient");
-		await console.page.getByText("No message matches.").waitFor();
-		await search.fill(customer.email);
-		await link("Welcome to the shop").waitFor();
-		await link(subject()).waitFor();
-		await search.fill(order.id);
-		await link("Welcome to the shop").waitFor({ state: "hidden" });
-		await link(subject()).waitFor();
-		await search.fill("welcome to");
-		await link(subject()).waitFor({ state: "hidden" });
-		await search.fill("");
-		await console.page.getByLabel("Kind").selectOption("Order confirmed");
-		await link(subject()).waitFor();
-		await console.reaches("/messages?template=order_confirmed");
-		await console.page.getByLabel("Status").selectOption("Failed");
-		await console.page.getByText("No message matches.").waitFor();
-		await console.page.getByLabel("Status").selectOption("Sent");
-		await link(subject()).waitFor();
-		await console.page.reload();
-		await link(subject()).waitFor();
-		expect(console.problems).toEqual([]);
-	},
-	TIMEOUT_MS,
-);
+testInBrowser("messages are found by recipient, subject, kind and status", async () => {
+	const search = console.page.getByLabel("Recipient or subject");
+	await search.fill("no such recipient");
+	await console.page.getByText("No message matches.").waitFor();
+	await search.fill(customer.email);
+	await link("Welcome to the shop").waitFor();
+	await link(subject()).waitFor();
+	await search.fill(order.id);
+	await link("Welcome to the shop").waitFor({ state: "hidden" });
+	await link(subject()).waitFor();
+	await search.fill("welcome to");
+	await link(subject()).waitFor({ state: "hidden" });
+	await search.fill("");
+	await console.page.getByLabel("Kind").selectOption("Order confirmed");
+	await link(subject()).waitFor();
+	await console.reaches("/messages?template=order_confirmed");
+	await console.page.getByLabel("Status").selectOption("Failed");
+	await console.page.getByText("No message matches.").waitFor();
+	await console.page.getByLabel("Status").selectOption("Sent");
+	await link(subject()).waitFor();
+	await console.page.reload();
+	await link(subject()).waitFor();
+	expect(console.problems).toEqual([]);
+});
 
-testInBrowser(
-	"a message is shown as it was sent, and its delivery beside it",
-	async () => {
-		await open(subject());
-		const sent = mailsTo(customer).find((one) => one.subject === subject())!;
-		const text = await console.panel("Text").locator("pre").textContent();
-		expect(text!.trim()).toBe(sent.text!.trim());
-		const bodyOf = (html: string) => /<body>(.*)<\/body>/s.exec(html)![1]!.trim();
-		expect(bodyOf(await (await frame()).content())).toBe(bodyOf(sent.html as string));
-		const delivery = console.panel("Delivery");
-		await delivery.getByText(customer.email).waitFor();
-		await delivery.getByText("sent", { exact: true }).waitFor();
-		await delivery.getByRole("link", { name: "Customer" }).click();
-		await console.shows("A Customer");
-		expect(console.problems).toEqual([]);
-	},
-	TIMEOUT_MS,
-);
+testInBrowser("a message is shown as it was sent, and its delivery beside it", async () => {
+	await open(subject());
+	const sent = mailsTo(customer).find((one) => one.subject === subject())!;
+	const text = await console.panel("Text").locator("pre").textContent();
+	expect(text!.trim()).toBe(sent.text!.trim());
+	const bodyOf = (html: string) => /<body>(.*)<\/body>/s.exec(html)![1]!.trim();
+	expect(bodyOf(await (await frame()).content())).toBe(bodyOf(sent.html as string));
+	const delivery = console.panel("Delivery");
+	await delivery.getByText(customer.email).waitFor();
+	await delivery.getByText("sent", { exact: true }).waitFor();
+	await delivery.getByRole("link", { name: "Customer" }).click();
+	await console.shows("A Customer");
+	expect(console.problems).toEqual([]);
+});
 
 testInBrowser(
 	"the HTML of a message runs no script, loads nothing and opens links in another tab",
@@ -153,90 +144,69 @@ testInBrowser(
 		expect(refused.toSorted()).toEqual(requested.toSorted());
 		expect(await content.evaluate("self.origin")).toBe("null");
 	},
-	TIMEOUT_MS,
 );
 
-testInBrowser(
-	"a message is sent again by the mail server, after a confirmation",
-	async () => {
-		const before = mailsTo(customer).length;
-		await open(subject());
-		await console.button("Send again …").click();
-		await console.dialog().getByText(`${customer.email} receives the message`).waitFor();
-		await console.page.keyboard.press("Escape");
-		await console.dialog().waitFor({ state: "hidden" });
-		expect(mailsTo(customer)).toHaveLength(before);
+testInBrowser("a message is sent again by the mail server, after a confirmation", async () => {
+	const before = mailsTo(customer).length;
+	await open(subject());
+	await console.button("Send again …").click();
+	await console.dialog().getByText(`${customer.email} receives the message`).waitFor();
+	await console.page.keyboard.press("Escape");
+	await console.dialog().waitFor({ state: "hidden" });
+	expect(mailsTo(customer)).toHaveLength(before);
 
-		await console.button("Send again …").click();
-		await console.button("Send again").click();
-		await console.confirms("The message is queued again.");
-		await eventually(() => expect(mailsTo(customer)).toHaveLength(before + 1));
-		expect(mailsTo(customer).at(-1)).toMatchObject({ subject: subject() });
-		await console.panel("Delivery").getByText("sent", { exact: true }).waitFor();
-		expect(console.problems).toEqual([]);
-	},
-	TIMEOUT_MS,
-);
+	await console.button("Send again …").click();
+	await console.button("Send again").click();
+	await console.confirms("The message is queued again.");
+	await eventually(() => expect(mailsTo(customer)).toHaveLength(before + 1));
+	expect(mailsTo(customer).at(-1)).toMatchObject({ subject: subject() });
+	await console.panel("Delivery").getByText("sent", { exact: true }).waitFor();
+	expect(console.problems).toEqual([]);
+});
 
-testInBrowser(
-	"a refusal to send a message again names its reason",
-	async () => {
-		await open("Welcome to the shop");
-		await console.panel("Text").getByText("The link is only in the message").waitFor();
-		await console.button("Send again …").click();
-		await console.button("Send again").click();
-		await console.confirms(
-			"The message contained a link that is valid once: the recipient can request a new one.",
-		);
-		await console.goto("/messages/00000000-0000-7000-8000-000000000000");
-		await console.page.getByRole("alert").getByText("Message not found.").waitFor();
-	},
-	TIMEOUT_MS,
-);
+testInBrowser("a refusal to send a message again names its reason", async () => {
+	await open("Welcome to the shop");
+	await console.panel("Text").getByText("The link is only in the message").waitFor();
+	await console.button("Send again …").click();
+	await console.button("Send again").click();
+	await console.confirms(
+		"The message contained a link that is valid once: the recipient can request a new one.",
+	);
+	await console.goto("/messages/00000000-0000-7000-8000-000000000000");
+	await console.page.getByRole("alert").getByText("Message not found.").waitFor();
+});
 
-testInBrowser(
-	"a new message appears without reload",
-	async () => {
-		await console.page.getByLabel("Kind").selectOption("Order delivered");
-		await console.page.getByText("No message matches.").waitFor();
-		const { orders } = clientOf(shop, admin);
-		await orders.ship({ id: order.id });
-		await orders.deliver({ id: order.id });
-		await link(`Order ${order.id} was delivered`).waitFor();
-	},
-	TIMEOUT_MS,
-);
+testInBrowser("a new message appears without reload", async () => {
+	await console.page.getByLabel("Kind").selectOption("Order delivered");
+	await console.page.getByText("No message matches.").waitFor();
+	const { orders } = clientOf(shop, admin);
+	await orders.ship({ id: order.id });
+	await orders.deliver({ id: order.id });
+	await link(`Order ${order.id} was delivered`).waitFor();
+});
 
-testInBrowser(
-	"the pages are accessible and fit narrow screens",
-	async () => {
-		await open(subject());
-		const id = console.page.url().split("/").at(-1);
-		const problems = await problemsOf({
-			"/messages": ["Messages", "Welcome to the shop"],
-			"/messages?q=nothing": ["Messages", "No message matches."],
-			[`/messages/${id}`]: [subject(), "Hello,"],
-		});
-		expect(problems).toEqual([]);
-		await console.button("Send again …").click();
-		await console.dialog().waitFor();
-		expect(await console.violations()).toEqual([]);
-	},
-	TIMEOUT_MS,
-);
+testInBrowser("the pages are accessible and fit narrow screens", async () => {
+	await open(subject());
+	const id = console.page.url().split("/").at(-1);
+	const problems = await problemsOf({
+		"/messages": ["Messages", "Welcome to the shop"],
+		"/messages?q=nothing": ["Messages", "No message matches."],
+		[`/messages/${id}`]: [subject(), "Hello,"],
+	});
+	expect(problems).toEqual([]);
+	await console.button("Send again …").click();
+	await console.dialog().waitFor();
+	expect(await console.violations()).toEqual([]);
+});
 
-testInBrowser(
-	"while the service is down, the section shows the error and recovers",
-	async () => {
-		await link("Welcome to the shop").first().waitFor();
-		const { schema } = shop.broker.getLocalService("notifications");
-		await shop.broker.destroyService("notifications");
-		await console.page.getByText("The service does not respond.").waitFor();
-		await console.section("Customers");
-		await console.page.getByText(customer.email).waitFor();
-		shop.broker.createService(schema);
-		await console.section("Messages");
-		await link("Welcome to the shop").first().waitFor();
-	},
-	TIMEOUT_MS,
-);
+testInBrowser("while the service is down, the section shows the error and recovers", async () => {
+	await link("Welcome to the shop").first().waitFor();
+	const { schema } = shop.broker.getLocalService("notifications");
+	await shop.broker.destroyService("notifications");
+	await console.page.getByText("The service does not respond.").waitFor();
+	await console.section("Customers");
+	await console.page.getByText(customer.email).waitFor();
+	shop.broker.createService(schema);
+	await console.section("Messages");
+	await link("Welcome to the shop").first().waitFor();
+});

@@ -7,7 +7,6 @@ import type { AdminConsole } from "../support/console.ts";
 import { consoleShop } from "../support/console-shop.ts";
 import type { Shop } from "../support/shop.ts";
 
-const TIMEOUT_MS = 120_000;
 let shop: Shop;
 let admin: Customer;
 let console: AdminConsole;
@@ -64,89 +63,72 @@ testInBrowser(
 		expect((await client.orders.get({ id })).status).toBe("delivered");
 		expect(console.problems).toEqual([]);
 	},
-	TIMEOUT_MS,
 );
 
-testInBrowser(
-	"changes by others appear live, and cancelling asks first",
-	async () => {
-		const [{ id }, other] = [await place(1), await place(1)];
-		await console.goto(`/orders/${id}`);
-		await console.panel("Timeline").getByText("live", { exact: true }).waitFor();
-		await console.button("Cancel order …").click();
-		await console.page.keyboard.press("Escape");
-		await console.dialog().waitFor({ state: "hidden" });
-		expect((await client.orders.get({ id })).status).toBe("confirmed");
-		await console.button("Cancel order …").click();
-		await console.dialog().getByLabel("Reason").fill("Out of season");
-		await console.button("Cancel the order").click();
-		await console.panel("Summary").getByText("Out of season").waitFor();
-		expect(await client.orders.get({ id })).toMatchObject({ status: "cancelled" });
+testInBrowser("changes by others appear live, and cancelling asks first", async () => {
+	const [{ id }, other] = [await place(1), await place(1)];
+	await console.goto(`/orders/${id}`);
+	await console.panel("Timeline").getByText("live", { exact: true }).waitFor();
+	await console.button("Cancel order …").click();
+	await console.page.keyboard.press("Escape");
+	await console.dialog().waitFor({ state: "hidden" });
+	expect((await client.orders.get({ id })).status).toBe("confirmed");
+	await console.button("Cancel order …").click();
+	await console.dialog().getByLabel("Reason").fill("Out of season");
+	await console.button("Cancel the order").click();
+	await console.panel("Summary").getByText("Out of season").waitFor();
+	expect(await client.orders.get({ id })).toMatchObject({ status: "cancelled" });
 
-		await console.goto(`/orders/${other.id}`);
-		await console.panel("Summary").getByText("confirmed").waitFor();
-		await client.orders.cancel({ id: other.id });
-		await console.panel("Summary").getByText("cancelled", { exact: true }).waitFor();
-	},
-	TIMEOUT_MS,
-);
+	await console.goto(`/orders/${other.id}`);
+	await console.panel("Summary").getByText("confirmed").waitFor();
+	await client.orders.cancel({ id: other.id });
+	await console.panel("Summary").getByText("cancelled", { exact: true }).waitFor();
+});
 
-testInBrowser(
-	"a stuck order is counted, and its compensation retried",
-	async () => {
-		const { id } = await place(1);
-		await shop.databases.query(
-			"orders",
-			"update orders set saga_state = 'stuck', " +
-				"saga_owner = null, saga_reason = 'Test' where id = $1",
-			[id],
-		);
-		await console.section("Overview");
-		await console.panel("Sagas of orders").getByRole("link", { name: "1" }).waitFor();
-		await console.goto(`/orders/${id}`);
-		await console.button("Retry compensation").click();
-		await console.confirms("The compensation is retried.");
-		await console.panel("Summary").getByText("cancelled", { exact: true }).waitFor();
-		expect(await client.orders.get({ id })).toMatchObject({ status: "cancelled" });
-	},
-	TIMEOUT_MS,
-);
+testInBrowser("a stuck order is counted, and its compensation retried", async () => {
+	const { id } = await place(1);
+	await shop.databases.query(
+		"orders",
+		"update orders set saga_state = 'stuck', " +
+			"saga_owner = null, saga_reason = 'Test' where id = $1",
+		[id],
+	);
+	await console.section("Overview");
+	await console.panel("Sagas of orders").getByRole("link", { name: "1" }).waitFor();
+	await console.goto(`/orders/${id}`);
+	await console.button("Retry compensation").click();
+	await console.confirms("The compensation is retried.");
+	await console.panel("Summary").getByText("cancelled", { exact: true }).waitFor();
+	expect(await client.orders.get({ id })).toMatchObject({ status: "cancelled" });
+});
 
-testInBrowser(
-	"orders are found by ID, e-mail address, status and time",
-	async () => {
-		const { id } = await place(1);
-		await link(id).waitFor();
-		const search = console.page.getByLabel("Order ID or e-mail address");
-		await search.fill("nobody@example.com");
-		await console.page.getByText("No order matches.").waitFor();
-		await search.fill(customer.email);
-		await link(id).waitFor();
-		await search.fill(id);
-		await console.page.waitForURL(`**/orders?q=${id}`);
-		await link(id).waitFor();
-		await search.fill(id.slice(0, 8));
-		await console.page.getByText("Enter the complete ID").waitFor();
-		await search.fill("");
-		await console.page.getByLabel("Status").selectOption("delivered");
-		await link(id).waitFor({ state: "hidden" });
-		await console.page.getByLabel("Status").selectOption("");
-		await link(id).waitFor();
-		await console.page.getByLabel("Placed before").fill("2020-01-01T00:00");
-		await console.page.getByText("No order matches.").waitFor();
-	},
-	TIMEOUT_MS,
-);
+testInBrowser("orders are found by ID, e-mail address, status and time", async () => {
+	const { id } = await place(1);
+	await link(id).waitFor();
+	const search = console.page.getByLabel("Order ID or e-mail address");
+	await search.fill("nobody@example.com");
+	await console.page.getByText("No order matches.").waitFor();
+	await search.fill(customer.email);
+	await link(id).waitFor();
+	await search.fill(id);
+	await console.page.waitForURL(`**/orders?q=${id}`);
+	await link(id).waitFor();
+	await search.fill(id.slice(0, 8));
+	await console.page.getByText("Enter the complete ID").waitFor();
+	await search.fill("");
+	await console.page.getByLabel("Status").selectOption("delivered");
+	await link(id).waitFor({ state: "hidden" });
+	await console.page.getByLabel("Status").selectOption("");
+	await link(id).waitFor();
+	await console.page.getByLabel("Placed before").fill("2020-01-01T00:00");
+	await console.page.getByText("No order matches.").waitFor();
+});
 
-testInBrowser(
-	"a list has pages with addresses of their own",
-	async () => {
-		for (let i = 0; i < 26; i++) await place(1);
-		await console.page.getByRole("link", { name: "Next" }).click();
-		await console.page.getByText(/26 to \d+ of/).waitFor();
-		await console.reaches("/orders?page=2");
-		await console.page.getByRole("link", { name: "Previous" }).click();
-		await console.page.getByText("1 to 25 of").waitFor();
-	},
-	TIMEOUT_MS,
-);
+testInBrowser("a list has pages with addresses of their own", async () => {
+	for (let i = 0; i < 26; i++) await place(1);
+	await console.page.getByRole("link", { name: "Next" }).click();
+	await console.page.getByText(/26 to \d+ of/).waitFor();
+	await console.reaches("/orders?page=2");
+	await console.page.getByRole("link", { name: "Previous" }).click();
+	await console.page.getByText("1 to 25 of").waitFor();
+});

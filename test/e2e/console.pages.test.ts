@@ -7,7 +7,6 @@ import { type ConsolePages, NARROW } from "../support/console-pages.ts";
 import { consoleShop } from "../support/console-shop.ts";
 import type { Shop } from "../support/shop.ts";
 
-const TIMEOUT_MS = 180_000;
 let shop: Shop;
 let browser: Browser;
 let admin: Customer;
@@ -28,121 +27,109 @@ consoleShop({
 	},
 });
 
-testInBrowser(
-	"axe-core reports no violation on any page, in both themes",
-	async () => {
-		const console = await AdminConsole.open(browser, shop.url);
-		const assertNoViolation = async (place: string) => {
-			for (const theme of ["light", "dark"] as const) {
-				await console.useTheme(theme);
-				const violations = await console.violations();
-				expect({ place, theme, violations }).toEqual({ place, theme, violations: [] });
-			}
-		};
-		await console.shows("Sign in");
-		await assertNoViolation("Sign in");
-		await console.signIn(admin);
-		await console.shows("Overview");
-		for (const [path, [title, loaded]] of Object.entries(pages)) {
-			await console.visit(path);
-			await console.shows(title);
-			await console.page.getByText(loaded).first().waitFor();
-			await assertNoViolation(path);
+testInBrowser("axe-core reports no violation on any page, in both themes", async () => {
+	const console = await AdminConsole.open(browser, shop.url);
+	const assertNoViolation = async (place: string) => {
+		for (const theme of ["light", "dark"] as const) {
+			await console.useTheme(theme);
+			const violations = await console.violations();
+			expect({ place, theme, violations }).toEqual({ place, theme, violations: [] });
 		}
-		await console.visit(Object.keys(pages).find((path) => path.startsWith("/orders/"))!);
-		for (const button of ["Refund …", "Cancel order …"]) {
-			await console.button(button).click();
-			await assertNoViolation(button);
-			await console.page.keyboard.press("Escape");
+	};
+	await console.shows("Sign in");
+	await assertNoViolation("Sign in");
+	await console.signIn(admin);
+	await console.shows("Overview");
+	for (const [path, [title, loaded]] of Object.entries(pages)) {
+		await console.visit(path);
+		await console.shows(title);
+		await console.page.getByText(loaded).first().waitFor();
+		await assertNoViolation(path);
+	}
+	await console.visit(Object.keys(pages).find((path) => path.startsWith("/orders/"))!);
+	for (const button of ["Refund …", "Cancel order …"]) {
+		await console.button(button).click();
+		await assertNoViolation(button);
+		await console.page.keyboard.press("Escape");
+	}
+	expect(console.problems).toEqual([]);
+	await console.close();
+});
+
+testInBrowser("pages fit a narrow screen, and the theme can be changed", async () => {
+	const console = await AdminConsole.open(browser, shop.url, "", { ...NARROW, admin });
+	await console.shows("Overview");
+	await console.button("Dark mode").click();
+	for (const [path, [title, loaded]] of Object.entries(pages)) {
+		await console.goto(path);
+		await console.shows(title);
+		await console.page.getByText(loaded).first().waitFor();
+		const width = await console.page.evaluate("document.documentElement.scrollWidth");
+		expect({ path, width }).toEqual({ path, width: NARROW.width });
+		expect(await console.page.evaluate("document.documentElement.dataset.theme")).toBe("dark");
+	}
+	await console.button("Menu").click();
+	await console.section("Orders");
+	await console.page.getByRole("button", { name: "Menu", expanded: false }).waitFor();
+	await console.close();
+});
+
+testInBrowser("an order is found, opened and shipped with the keyboard alone", async () => {
+	const product = await makeProduct(shop, admin, { name: "By keyboard" });
+	const { id } = (await placeOrder(shop, admin, product)).body;
+	const console = await AdminConsole.open(browser, shop.url);
+	const { keyboard } = console.page;
+	/** Accessible text of the focused element. */
+	const focused = () =>
+		console.page.evaluate<string>(
+			"(document.activeElement.labels?.[0] ?? document.activeElement).textContent",
+		);
+	/** Presses Tab until an element has the focus. */
+	const tabTo = async (text: string) => {
+		for (let i = 0; (await focused()) !== text; i++) {
+			if (i === 60) throw new Error(`"${text}" cannot be reached with the keyboard`);
+			await keyboard.press("Tab");
 		}
-		expect(console.problems).toEqual([]);
-		await console.close();
-	},
-	TIMEOUT_MS,
-);
+	};
+	await console.shows("Sign in");
+	await tabTo("E-mail address");
+	await keyboard.type(admin.email);
+	await tabTo("Password");
+	await keyboard.type(admin.password);
+	await keyboard.press("Enter");
+	await console.shows("Overview");
+	expect(await focused()).toBe("Overview");
 
-testInBrowser(
-	"pages fit a narrow screen, and the theme can be changed",
-	async () => {
-		const console = await AdminConsole.open(browser, shop.url, "", { ...NARROW, admin });
-		await console.shows("Overview");
-		await console.button("Dark mode").click();
-		for (const [path, [title, loaded]] of Object.entries(pages)) {
-			await console.goto(path);
-			await console.shows(title);
-			await console.page.getByText(loaded).first().waitFor();
-			const width = await console.page.evaluate("document.documentElement.scrollWidth");
-			expect({ path, width }).toEqual({ path, width: NARROW.width });
-			expect(await console.page.evaluate("document.documentElement.dataset.theme")).toBe("dark");
-		}
-		await console.button("Menu").click();
-		await console.section("Orders");
-		await console.page.getByRole("button", { name: "Menu", expanded: false }).waitFor();
-		await console.close();
-	},
-	TIMEOUT_MS,
-);
-
-testInBrowser(
-	"an order is found, opened and shipped with the keyboard alone",
-	async () => {
-		const product = await makeProduct(shop, admin, { name: "By keyboard" });
-		const { id } = (await placeOrder(shop, admin, product)).body;
-		const console = await AdminConsole.open(browser, shop.url);
-		const { keyboard } = console.page;
-		/** Accessible text of the focused element. */
-		const focused = () =>
-			console.page.evaluate<string>(
-				"(document.activeElement.labels?.[0] ?? document.activeElement).textContent",
-			);
-		/** Presses Tab until an element has the focus. */
-		const tabTo = async (text: string) => {
-			for (let i = 0; (await focused()) !== text; i++) {
-				if (i === 60) throw new Error(`"${text}" cannot be reached with the keyboard`);
-				await keyboard.press("Tab");
-			}
-		};
-		await console.shows("Sign in");
-		await tabTo("E-mail address");
-		await keyboard.type(admin.email);
-		await tabTo("Password");
-		await keyboard.type(admin.password);
-		await keyboard.press("Enter");
-		await console.shows("Overview");
-		expect(await focused()).toBe("Overview");
-
-		await console.page.reload();
-		await console.shows("Overview");
-		await keyboard.press("Tab");
-		expect(await focused()).toBe("Skip to content");
-		await tabTo("Orders");
-		await keyboard.press("Enter");
-		await console.shows("Orders");
-		expect(await focused()).toBe("Orders");
-		await console.page.locator(`a[href="/console/orders/${id}"]`).waitFor();
-		await tabTo(`…${id.slice(-8)}`);
-		await keyboard.press("Enter");
-		await console.shows(`Order ${id}`);
-		await console.button("Cancel order …").waitFor();
-		await tabTo("Cancel order …");
-		await keyboard.press("Enter");
-		await console.dialog().waitFor();
-		await keyboard.press("Escape");
-		await console.dialog().waitFor({ state: "hidden" });
-		expect(await focused()).toBe("Cancel order …");
-		await keyboard.press("Shift+Tab");
-		await keyboard.press("Shift+Tab");
-		expect(await focused()).toBe("Ship");
-		await keyboard.press("Enter");
-		await console.confirms("The order is shipped.");
-		await console.button("Mark as delivered").waitFor();
-		expect(await focused()).toBe(`Order ${id}`);
-		await console.page.goBack();
-		await console.shows("Orders");
-		await console.close();
-	},
-	TIMEOUT_MS,
-);
+	await console.page.reload();
+	await console.shows("Overview");
+	await keyboard.press("Tab");
+	expect(await focused()).toBe("Skip to content");
+	await tabTo("Orders");
+	await keyboard.press("Enter");
+	await console.shows("Orders");
+	expect(await focused()).toBe("Orders");
+	await console.page.locator(`a[href="/console/orders/${id}"]`).waitFor();
+	await tabTo(`…${id.slice(-8)}`);
+	await keyboard.press("Enter");
+	await console.shows(`Order ${id}`);
+	await console.button("Cancel order …").waitFor();
+	await tabTo("Cancel order …");
+	await keyboard.press("Enter");
+	await console.dialog().waitFor();
+	await keyboard.press("Escape");
+	await console.dialog().waitFor({ state: "hidden" });
+	expect(await focused()).toBe("Cancel order …");
+	await keyboard.press("Shift+Tab");
+	await keyboard.press("Shift+Tab");
+	expect(await focused()).toBe("Ship");
+	await keyboard.press("Enter");
+	await console.confirms("The order is shipped.");
+	await console.button("Mark as delivered").waitFor();
+	expect(await focused()).toBe(`Order ${id}`);
+	await console.page.goBack();
+	await console.shows("Orders");
+	await console.close();
+});
 
 testInBrowser(
 	"while a service is down, its part shows the error and everything else works",
@@ -171,5 +158,4 @@ testInBrowser(
 		expect(console.problems).toEqual([]);
 		await console.close();
 	},
-	TIMEOUT_MS,
 );

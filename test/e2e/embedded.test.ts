@@ -7,7 +7,7 @@ import { services } from "../support/databases.ts";
 import { eventually } from "../support/eventually.ts";
 import { startShop } from "../support/shop.ts";
 import { flows } from "./flows.ts";
-import { type AnyShop, START_MS } from "./shape.ts";
+import type { AnyShop } from "./shape.ts";
 
 /** All services in this process. Without a mail server, administrators can read the messages. */
 async function start(env?: Record<string, string>): Promise<AnyShop> {
@@ -54,7 +54,7 @@ describe("all services in one process", () => {
 	const started: AnyShop[] = [];
 	/** Shared by the flows until one of them stops its gateway. */
 	let shared: Promise<AnyShop> | undefined;
-	afterAll(() => Promise.all(started.map((shop) => shop.stop())), START_MS);
+	afterAll(() => Promise.all(started.map((shop) => shop.stop())));
 
 	async function startShared(): Promise<AnyShop> {
 		const shop = await start();

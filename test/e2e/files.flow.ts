@@ -56,5 +56,5 @@ export function files(open: () => Promise<Files>): void {
 			expect(again).toMatchObject({ done: true, created: 0, updated: 0, failed: 0 });
 			expect(await exportFile(format)).toBe(exported);
 		}
-	}, 120_000);
+	});
 }

@@ -7,7 +7,7 @@ import { fuzz } from "../../tools/fuzz/fuzz.ts";
 import { fuzzProductChanges, setUpWith, streamsSetUpWith } from "../../tools/fuzz/set-up.ts";
 import { findStalls } from "../../tools/fuzz/stalls.ts";
 import { makeAdmin } from "../support/builders.ts";
-import { type AnyShop, type Flow, START_MS } from "./shape.ts";
+import type { AnyShop, Flow } from "./shape.ts";
 
 const SEED = Number(process.env.FUZZ_SEED ?? 20260101);
 /**
@@ -23,8 +23,8 @@ export const fuzzing: Flow = (open, mode) => {
 	let shop: AnyShop;
 	beforeAll(async () => {
 		shop = await open();
-	}, START_MS);
-	afterAll(() => shop?.stop(), START_MS);
+	});
+	afterAll(() => shop?.stop());
 
 	test(`generated requests receive only documented responses (seed ${seed})`, async () => {
 		const routes = routesOf(await readContracts());
@@ -46,13 +46,13 @@ export const fuzzing: Flow = (open, mode) => {
 		expect(share(2)).toBeGreaterThan(0.05);
 		expect(share(4)).toBeGreaterThan(0.3);
 		expect((await shop.http("GET /health")).body.status).toBe("healthy");
-	}, 120_000);
+	});
 
 	test(`no gateway returns a product from before a completed change (seed ${SEED})`, async () => {
 		expect(
 			await fuzzProductChanges(shop.gateways, () => makeAdmin(shop), { seed: SEED, writes: 25 }),
 		).toEqual([]);
-	}, 120_000);
+	});
 
 	test(`gateways survive pipelined, parallel or aborted event streams (seed ${seed})`, async () => {
 		const failures = await fuzzStreams({
@@ -63,7 +63,7 @@ export const fuzzing: Flow = (open, mode) => {
 		});
 		expect(failures).toEqual([]);
 		expect((await shop.http("GET /health")).body.status).toBe("healthy");
-	}, 120_000);
+	});
 
 	// Only where one event loop runs all services, so that this test observes each of them.
 	if (mode === "cluster") return;
@@ -78,5 +78,5 @@ export const fuzzing: Flow = (open, mode) => {
 		expect(
 			stalls.map(({ ms, request: { method, path } }) => `${method} ${path.slice(0, 100)}: ${ms}`),
 		).toEqual([]);
-	}, 120_000);
+	});
 };

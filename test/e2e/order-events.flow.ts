@@ -5,7 +5,7 @@ import { type Customer, makeProduct, orderRequest, register } from "../support/b
 import { clientOf, problemOf } from "../support/client.ts";
 import { listen } from "../support/event-stream.ts";
 import { eventually } from "../support/eventually.ts";
-import { type AnyShop, type Flow, START_MS, useShop } from "./shape.ts";
+import { type AnyShop, type Flow, useShop } from "./shape.ts";
 
 export const orderEvents: Flow = (open) => {
 	let shop: AnyShop;
@@ -66,12 +66,12 @@ export const orderEvents: Flow = (open) => {
 			token,
 		});
 
-	test("a stream delivers events within a second and ends when the order is final", async () => {
+	test("a stream delivers events and ends when the order is final", async () => {
 		const id = await place();
 		const stream = follow({ id });
-		await eventually(() => expect(stream.types()).toEqual(["order.created", "order.confirmed"]), 1);
+		await eventually(() => expect(stream.types()).toEqual(["order.created", "order.confirmed"]));
 		await act(id, "ship");
-		await eventually(() => expect(stream.types()).toContain("order.shipped"), 1);
+		await eventually(() => expect(stream.types()).toContain("order.shipped"));
 		await act(id, "deliver");
 		await stream.ended;
 		expect(stream.types()).toEqual([
@@ -207,40 +207,30 @@ export const orderEvents: Flow = (open) => {
 		} finally {
 			await alterMessages("drop constraint no_news");
 		}
-		await eventually(
-			async () =>
-				expect((await retries())[0]).toMatchObject({
-					...retry,
-					detail: { attempt: 1, state: "done" },
-				}),
-			20,
+		await eventually(async () =>
+			expect((await retries())[0]).toMatchObject({
+				...retry,
+				detail: { attempt: 1, state: "done" },
+			}),
 		);
-	}, 60_000);
+	});
 
-	test(
-		"the timeline names unavailable services and derives deleted events from the order",
-		async () => {
-			const id = await place();
-			await shop.databases.query("orders", "delete from outbox where subject = $1", [id]);
-			await shop.without("payments", async () => {
-				const { incomplete, entries } = await timelineOf(id);
-				expect(incomplete).toContain("payments");
-				const orders = entries.filter(({ source }) => source === "orders");
-				expect(orders.map(({ name }) => name)).toEqual(["order.created", "order.confirmed"]);
-			});
-		},
-		START_MS,
-	);
+	test("the timeline names unavailable services and derives deleted events", async () => {
+		const id = await place();
+		await shop.databases.query("orders", "delete from outbox where subject = $1", [id]);
+		await shop.without("payments", async () => {
+			const { incomplete, entries } = await timelineOf(id);
+			expect(incomplete).toContain("payments");
+			const orders = entries.filter(({ source }) => source === "orders");
+			expect(orders.map(({ name }) => name)).toEqual(["order.created", "order.confirmed"]);
+		});
+	});
 
-	test(
-		"a stopping gateway ends its streams without waiting for their orders",
-		async () => {
-			const stream = await watchAt(0, await place());
-			expect(stream.status).toBe(200);
-			await shop.endGateway();
-			await stream.ended;
-			expect(stream.messages.at(-1)!.comment).toContain("stopping");
-		},
-		START_MS,
-	);
+	test("a stopping gateway ends its streams without waiting for their orders", async () => {
+		const stream = await watchAt(0, await place());
+		expect(stream.status).toBe(200);
+		await shop.endGateway();
+		await stream.ended;
+		expect(stream.messages.at(-1)!.comment).toContain("stopping");
+	});
 };

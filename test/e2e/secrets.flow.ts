@@ -3,7 +3,7 @@ import { makeAdmin, makeProduct, register } from "../support/builders.ts";
 import { clientOf } from "../support/client.ts";
 import { eventually } from "../support/eventually.ts";
 import type { Http } from "../support/http.ts";
-import { type AnyShop, type Flow, START_MS } from "./shape.ts";
+import type { AnyShop, Flow } from "./shape.ts";
 
 /** Secrets in settings and requests, none of which may appear in logs or responses. */
 const planted = {
@@ -39,8 +39,8 @@ export const secrets: Flow = (open) => {
 			SQL_ECHO: "true",
 			EVENT_BACKOFF: "0.05,0.05",
 		});
-	}, START_MS);
-	afterAll(() => shop?.stop(), START_MS);
+	});
+	afterAll(() => shop?.stop());
 
 	const request = async (...args: Parameters<Http>) => {
 		const response = await shop.http(...args);

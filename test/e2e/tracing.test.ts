@@ -50,7 +50,7 @@ const waitForTrace = (id: string, ...last: string[]) =>
 		const spans = spansOf(id);
 		expect(spans.map(({ name }) => name)).toEqual(expect.arrayContaining(last));
 		return spans;
-	}, 20);
+	});
 const place = (customer: Customer, headers: Record<string, string>, overrides: object = {}) =>
 	clientOf(shop, customer).orders.create({ ...orderRequest(product), ...overrides }, { headers });
 
@@ -117,7 +117,7 @@ test("an order is one trace from the request to the e-mail", async () => {
 		"mail.template": "order_confirmed",
 		"mail.status": "sent",
 	});
-}, 40_000);
+});
 
 test("batched orders have complete traces of their own", async () => {
 	const customer = await register(shop);
@@ -141,7 +141,7 @@ test("batched orders have complete traces of their own", async () => {
 		spansOf(id).map(({ attributes }) => Number(attributes["batch.size"] ?? 0)),
 	);
 	expect(Math.max(...sizes)).toBeGreaterThan(1);
-}, 40_000);
+});
 
 test("a compensated order's trace contains the reason but no failed span", async () => {
 	const customer = await register(shop);
@@ -161,7 +161,7 @@ test("a compensated order's trace contains the reason but no failed span", async
 		"order.refusal": "UNDELIVERABLE",
 	});
 	expect(spans.filter(({ failed }) => failed)).toEqual([]);
-}, 40_000);
+});
 
 test("a request starts a trace unless its client disabled sampling", async () => {
 	const { id, headers } = newTrace("00");
@@ -201,12 +201,10 @@ test("spans contain neither user input nor tokens", async () => {
 	expect(declined.status).toBe(402);
 	const mails = () =>
 		named(spansOf(id), "mail").map(({ attributes }) => attributes["mail.template"]);
-	await eventually(
-		() =>
-			expect(mails()).toEqual(
-				expect.arrayContaining(["welcome", "password_reset", "order_cancelled"]),
-			),
-		20,
+	await eventually(() =>
+		expect(mails()).toEqual(
+			expect.arrayContaining(["welcome", "password_reset", "order_cancelled"]),
+		),
 	);
 	const mailed = mail.mails.map(({ text }) => text).join();
 	const links = [...mailed.matchAll(/token=([\w-]+)/g)].map(([, secret]) => secret!);
@@ -214,4 +212,4 @@ test("spans contain neither user input nor tokens", async () => {
 	const everything = receiver.bodies.join("\n");
 	for (const secret of ["planted", "Planted", "PLANTED", token, ...links, "127.0.0.1", "tok_"])
 		expect([secret, everything.includes(secret)]).toEqual([secret, false]);
-}, 60_000);
+});

@@ -52,9 +52,6 @@ export interface Cluster extends Pick<Shop, "call" | "http"> {
 	stop(): Promise<void>;
 }
 
-/** Start timeout for a machine that is busy with other tests. */
-const START_SECONDS = 40;
-
 /**
  * Starts NATS, Redis and databases for the services. If KEEP_LOGS is set, the logs are kept.
  * @param options.services that any node will run
@@ -183,7 +180,7 @@ async function startNode(
 		if (missing.length > 0)
 			throw new Error(`${name} has no ${missing.join(", ")} yet:\n${process.log().slice(-3000)}`);
 		return found[0]!.nodeID!;
-	}, START_SECONDS);
+	});
 	return {
 		process,
 		id: await Promise.race([registered, process.failure]),
@@ -205,7 +202,7 @@ async function waitForRoutes(gateway: ClusterNode, broker: ServiceBroker): Promi
 	await eventually(async () => {
 		if (!isAvailable(gateway, broker)) return;
 		await assertRoutes(gateway.url, services);
-	}, START_SECONDS);
+	});
 }
 
 async function clearFolder(folder: string): Promise<void> {

@@ -6,8 +6,6 @@ import { AdminConsole } from "./console.ts";
 import { type ConsolePages, problemsOfPages } from "./console-pages.ts";
 import { type Shop, startShop } from "./shop.ts";
 
-const START_MS = 180_000;
-
 interface Started {
 	readonly shop: Shop;
 	readonly browser: Browser;
@@ -34,7 +32,7 @@ export function consoleShop({ env, page, onStart, onOpen }: Options) {
 		const [shop, browser] = await Promise.all([startShop({ env: env?.() ?? {} }), startBrowser()]);
 		started = { shop, browser, admin: await makeAdmin(shop) };
 		await onStart(started);
-	}, START_MS);
+	});
 	afterAll(async () => {
 		await started?.browser.close();
 		await started?.shop.stop();

@@ -1,9 +1,8 @@
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import type { Browser, BrowserContext, Locator, Page } from "playwright-core";
+import { LIMIT_MS } from "./eventually.ts";
 
-/** Milliseconds that a test waits for an element on a busy machine. */
-const PATIENCE_MS = 60_000;
 const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 
 type Account = { readonly email: string; readonly password: string };
@@ -37,7 +36,7 @@ export class AdminConsole {
 		this.#url = url;
 		this.context = page.context();
 		this.page = page;
-		page.setDefaultTimeout(PATIENCE_MS);
+		page.setDefaultTimeout(LIMIT_MS);
 		page.on("request", (request) => {
 			if (!request.url().startsWith(url) && !request.url().startsWith("data:"))
 				this.problems.push(`request to ${request.url()}`);

@@ -4,9 +4,6 @@ import type { Cluster, Kind } from "../../tools/chaos/cluster.ts";
 import { root } from "./databases.ts";
 import { eventually } from "./eventually.ts";
 
-const STARTS_WITHIN = 30;
-const DIES_WITHIN = 30;
-
 /** A node that kills itself at a boundary (see die-at.ts). */
 export interface DoomedNode {
 	readonly nodeID: string;
@@ -37,7 +34,7 @@ export async function addDoomedNode(
 					(error) => error,
 				);
 				if (isRunning(member.pid!)) throw error;
-			}, DIES_WITHIN),
+			}),
 	};
 }
 
@@ -49,7 +46,7 @@ export const nodeOf = (broker: ServiceBroker, name: string): Promise<string> =>
 			.find(({ id }) => id.startsWith(`${name}-`));
 		if (!node) throw new Error(`${name} has not joined`);
 		return node.id;
-	}, STARTS_WITHIN);
+	});
 
 function isRunning(pid: number): boolean {
 	try {

@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { delimiter, join } from "node:path";
 import { processesWith } from "../../lib/persistence/embedded-postgres/test/support.ts";
 import { root } from "./databases.ts";
-import { eventually } from "./eventually.ts";
+import { eventually, LIMIT_MS } from "./eventually.ts";
 import { NODE_COMPILE_CACHE } from "./processes.ts";
 
 interface End {
@@ -99,7 +99,7 @@ export function runScript(
 			new Promise((resolve, reject) => {
 				const fail = (reason: string) =>
 					reject(new Error(`${reason} before ${pattern} was printed: ${output}${errors}`));
-				const timer = setTimeout(() => fail("a minute passed"), 60_000);
+				const timer = setTimeout(() => fail("two minutes passed"), LIMIT_MS);
 				const check = () => {
 					const match = pattern.exec(output);
 					if (!match) return;

@@ -7,10 +7,8 @@ import { describe, test } from "@jest/globals";
 export function testIf(
 	possible: boolean,
 	reason: string,
-): (title: string, run: () => Promise<unknown>, timeout?: number) => void {
-	return possible
-		? test
-		: (title, run, timeout) => test.skip(withReason(title, reason), run, timeout);
+): (title: string, run: () => Promise<unknown>) => void {
+	return possible ? test : (title, run) => test.skip(withReason(title, reason), run);
 }
 
 /** `describe` for such tests. */

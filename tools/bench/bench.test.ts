@@ -1,12 +1,11 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { afterEach, expect, jest, test } from "@jest/globals";
+import { afterEach, expect, test } from "@jest/globals";
 import { cleanUp, makeDataFolder, runScript } from "../../test/support/program.ts";
 import type { ImportResult } from "./import.ts";
 import { read } from "./options.ts";
 import type { Findings } from "./rounds.ts";
 
-jest.setTimeout(300_000);
 afterEach(cleanUp);
 
 const SMALL = [

@@ -32,7 +32,7 @@ beforeAll(async () => {
 	browser = await startBrowser();
 	page = await browser.newPage();
 	await page.goto(origin);
-}, 60_000);
+});
 afterAll(async () => {
 	await browser?.close();
 	await shop?.stop();
@@ -96,5 +96,4 @@ testInBrowser(
 			file: { name: "products.csv", lines: 5 },
 		});
 	},
-	60_000,
 );

@@ -11,14 +11,12 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
-import { afterAll, beforeAll, expect, jest, test } from "@jest/globals";
+import { afterAll, beforeAll, expect, test } from "@jest/globals";
 import { version } from "../../lib/process/version.ts";
 import { makeAdmin, makeProduct } from "../../test/support/builders.ts";
 import { root } from "../../test/support/databases.ts";
 import { type Shop, startShop } from "../../test/support/shop.ts";
 import { build, client } from "./build.ts";
-
-jest.setTimeout(120_000);
 
 const compiler = join(root, "node_modules/typescript/bin/tsc");
 const readme = readFileSync(join(client, "README.md"), "utf8");
@@ -65,7 +63,7 @@ beforeAll(async () => {
 	await run("npm", ["install", "--offline", "--no-audit", "--no-fund", `./${archive}`]);
 	shop = await startShop();
 	await makeProduct(shop, await makeAdmin(shop));
-}, 120_000);
+});
 afterAll(async () => {
 	await shop?.stop();
 	rmSync(folder, { recursive: true, force: true });

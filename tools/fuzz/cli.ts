@@ -81,12 +81,10 @@ async function startTargetCluster(program: Program): Promise<Target> {
 		processes: cluster.members.filter(({ kind }) => kind === "node"),
 	};
 }
-/** Seconds in which every gateway of a new cluster has the routes of all services. */
-const ROUTES_WITHIN = 60;
 /** Waits for the routes, because a 503 would look as if a service had no node. */
 function waitForRoutes(url: string, routes: FuzzOptions["routes"]): Promise<void> {
 	const services = new Set(routes.map(({ contract }) => contract.name.split(".")[0]!));
-	return eventually(() => assertRoutes(url, services), ROUTES_WITHIN);
+	return eventually(() => assertRoutes(url, services));
 }
 function runningShop(url: string): Target {
 	const { ADMIN_EMAIL: email, ADMIN_PASSWORD: password } = readEnv();

@@ -7,8 +7,6 @@ import type { FuzzRequest } from "./requests.ts";
 
 /** Limit of concurrent streams per user and gateway. */
 const LIMIT = 10;
-/** Seconds within which a gateway must send a heartbeat. */
-const HEARTBEAT_WITHIN = 60;
 
 export interface StreamFuzzOptions {
 	readonly urls: readonly string[];
@@ -78,7 +76,7 @@ export async function fuzzStreams({
 			} finally {
 				for (const { socket } of connections) socket.destroy();
 			}
-		}, 20);
+		});
 	}
 	async function fuzzGateway(url: string, index: number): Promise<void> {
 		// The response to the second request cannot be sent before the first stream ends.
@@ -90,9 +88,8 @@ export async function fuzzStreams({
 		try {
 			for (let i = 0; i < rounds; i++) await round(url, next);
 			await assertPlaces(url);
-			await eventually(
-				() => assert(/\n:\n\n/.test(pipelined.text()), "a gateway no longer sends heartbeats"),
-				HEARTBEAT_WITHIN,
+			await eventually(() =>
+				assert(/\n:\n\n/.test(pipelined.text()), "a gateway no longer sends heartbeats"),
 			);
 			const alive = await fetch(`${url}/health/live`);
 			assert(alive.status === 200, "a gateway is not alive");

@@ -16,7 +16,7 @@ beforeAll(async () => {
 	account = await register(shop);
 	customer = createClient({ url: shop.url });
 	await customer.signIn(account);
-}, 60_000);
+});
 afterAll(() => shop?.stop());
 
 const product = async (stock: number): Promise<string> =>

@@ -87,7 +87,7 @@ function pipeline(ids: readonly string[], bearer = token(shop.env)) {
 }
 const poll = async (times: number) => {
 	const from = polls.length;
-	await eventually(() => expect(polls.length).toBeGreaterThanOrEqual(from + times), 30);
+	await eventually(() => expect(polls.length).toBeGreaterThanOrEqual(from + times));
 };
 
 test("writes nothing to an ended stream that waits behind a pipelined one", async () => {
@@ -185,8 +185,8 @@ test("retries a failing stream with backoff, without affecting other streams", a
 	expect(count(broken)).toBeGreaterThanOrEqual(2);
 	expect(count(broken)).toBeLessThanOrEqual(7);
 	read = async () => ({ events: [event(1)], ended: true });
-	await eventually(() => expect(opened[0]!.messages).toMatchObject([{ id: event(1).id }]), 30);
-}, 60_000);
+	await eventually(() => expect(opened[0]!.messages).toMatchObject([{ id: event(1).id }]));
+});
 
 test("ends a stream when its client loses access", async () => {
 	const id = uuid();

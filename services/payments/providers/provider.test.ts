@@ -181,7 +181,7 @@ describe.each(Object.keys(testedProviders))("the provider %s", (name) => {
 			),
 			{ seed: 20_260_101, numRuns: 150, examples: [[REPEATED_REFUNDS, "approved"]] },
 		);
-	}, 120_000);
+	});
 
 	test("concurrent captures and voids return the result of the first one", async () => {
 		for (let round = 0; round < 20; round++) {
