@@ -84,7 +84,8 @@ export function startConsumer({
 	async function consume(): Promise<void> {
 		const messages = await open();
 		close = () => messages.close();
-		if (stopping) await close();
+		// Not awaited: only the iteration below completes it.
+		if (stopping) void close();
 		const held = new Set<Promise<void>>();
 		let count = 0;
 		for await (const message of messages) {
