@@ -35,8 +35,12 @@ const thingsBy = (handler: Handler) =>
 	});
 
 const nodes = fakeNodes();
-const startNode = (schemas: ServiceSchema[] = []) =>
-	nodes.start(schemas, { halfOpenTime: 300, transit: { serviceChangedDebounceTime: 1 } as object });
+/** @param halfOpenTime milliseconds until an open circuit breaker allows a trial call */
+const startNode = (schemas: ServiceSchema[] = [], halfOpenTime?: number) =>
+	nodes.start(schemas, {
+		...(halfOpenTime ? { halfOpenTime } : {}),
+		transit: { serviceChangedDebounceTime: 1 } as object,
+	});
 const waitForCount = (broker: ServiceBroker, action: string, count: number) =>
 	eventually(() => expect(broker.registry.actions.get(action)?.count()).toBe(count));
 
@@ -212,10 +216,12 @@ test("a breaker opens after five consecutive failures, not after four in five", 
 test("a breaker of the only node rejects calls, half-opens, and closes on success", async () => {
 	let handler: Handler = never;
 	let called = 0;
-	const { caller } = await startThings((ctx) => {
+	const counting: Handler = (ctx) => {
 		called++;
 		return handler(ctx);
-	});
+	};
+	const [caller] = await Promise.all([startNode([], 1000), startNode([thingsBy(counting)])]);
+	await waitForCount(caller, "things.write", 1);
 	const breakerEvents: string[] = [];
 	caller.localBus.on("$circuit-breaker.*", function (this: { event: string }) {
 		breakerEvents.push(this.event);

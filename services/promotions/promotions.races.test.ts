@@ -3,6 +3,7 @@ import fc from "fast-check";
 import { v7 as uuid } from "uuid";
 import type { Outcome } from "../../lib/contracts/outcome.ts";
 import type { HasDatabase } from "../../mixins/database.mixin.ts";
+import { eventually } from "../../test/support/eventually.ts";
 import { callWhileLocked } from "../../test/support/lock-waits.ts";
 import { type Shop, startShop } from "../../test/support/shop.ts";
 import { countOutcomes, newOrder, type Order, promotionsOf, times } from "./test/commands.ts";
@@ -22,9 +23,14 @@ afterAll(async () => {
 });
 
 const idOf = async (fields: object = {}) => (await create({ code: uuid(), ...fields })).id;
-/** Redeems each order in its own call, concurrently and on all nodes. */
-const redeemEach = (orders: Order[]) => Promise.all(orders.map((order) => nodes.redeem(order)));
-const releaseEach = (orders: Order[]) => Promise.all(orders.map((order) => nodes.release(order)));
+/**
+ * Redeems each order in its own call, concurrently and on all nodes. On a busy machine, a call may
+ * find no connection in time; it is repeated, as an order's saga does.
+ */
+const redeemEach = (orders: Order[]) =>
+	Promise.all(orders.map((order) => eventually(() => nodes.redeem(order))));
+const releaseEach = (orders: Order[]) =>
+	Promise.all(orders.map((order) => eventually(() => nodes.release(order))));
 const withOutcome = (orders: Order[], outcomes: Outcome[][], status: Outcome["status"]) =>
 	orders.filter((_, i) => outcomes[i]![0]!.status === status);
 

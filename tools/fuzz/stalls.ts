@@ -8,7 +8,7 @@ export const MAX_BLOCK_MS = 50;
 /** A busy machine stalls a process occasionally; a blocking request does so in every attempt. */
 const ATTEMPTS = 20;
 /** A stall that a busy machine does not cause, in milliseconds. It needs no further attempt. */
-const CERTAIN_MS = 1000;
+const CERTAIN_MS = 5000;
 /** The search stops after this number of stalls, because each may take minutes. */
 const MAX_STALLS = 5;
 /** Milliseconds between two heartbeats. */

@@ -6,7 +6,7 @@ import { random } from "../../../../tools/chaos/random.ts";
 import type { PaymentProvider } from "../provider.ts";
 
 const PAYMENTS = 60;
-const TIMEOUT_MS = 300;
+const TIMEOUT_MS = 1500;
 /** About every fifth request fails. */
 const FAULTS: Faults = {
 	requests: {
