@@ -3,6 +3,7 @@ import { type Cluster, type ClusterNode, startCluster } from "./cluster.ts";
 import { domains } from "./databases.ts";
 import { assertResponseIsDocumented } from "./documented-responses.ts";
 import { type Http, httpOf } from "./http.ts";
+import { freePort } from "./processes.ts";
 
 export const kinds = Object.keys(KINDS) as Kind[];
 export const kindOf = (service: string): Kind =>
@@ -14,15 +15,19 @@ export const kindOf = (service: string): Kind =>
 export interface Pairs {
 	readonly cluster: Cluster;
 	/** Running nodes of a kind, the oldest first. */
-	nodes(kind: Kind): readonly ClusterNode[];
+	nodes(kind: Kind): readonly PairNode[];
 	/** Gateways behind the load balancer. */
 	gateways(): readonly { readonly url: string; readonly http: Http }[];
 	/**
 	 * Removes the oldest node of a kind from the load balancer without stopping it. Earlier requests
 	 * are still in flight.
 	 */
-	takeOut(kind: Kind): ClusterNode;
-	add(kind: Kind): Promise<ClusterNode>;
+	takeOut(kind: Kind): PairNode;
+	add(kind: Kind): Promise<PairNode>;
+}
+interface PairNode extends ClusterNode {
+	/** Port of its metrics. */
+	readonly healthPort: number;
 }
 
 /**
@@ -40,10 +45,13 @@ export async function startPairs(
 		services: domains,
 		env: { RATE_LIMIT_ENABLED: "false", ...options.env },
 	});
-	const running: Record<Kind, ClusterNode[]> = { edge: [], orders: [], goods: [], money: [] };
-	let started = 0;
-	async function add(kind: Kind): Promise<ClusterNode> {
-		const node = await cluster.start(`${kind}-${++started}`, KINDS[kind].split(","));
+	const running: Record<Kind, PairNode[]> = { edge: [], orders: [], goods: [], money: [] };
+	let count = 0;
+	async function add(kind: Kind): Promise<PairNode> {
+		const healthPort = await freePort();
+		const env = { HEALTH_PORT: String(healthPort) };
+		const started = await cluster.start(`${kind}-${++count}`, KINDS[kind].split(","), env);
+		const node = { ...started, healthPort };
 		running[kind].push(node);
 		return node;
 	}

@@ -1,21 +1,20 @@
-import { afterAll, beforeAll, expect, test } from "@jest/globals";
-import { readEnv } from "../../lib/settings/env.ts";
-import { createNode } from "../../lib/settings/node.ts";
-import { brokerOptions } from "../../moleculer.config.ts";
-import type { Cluster, ClusterNode } from "../support/cluster.ts";
-import { eventually } from "../support/eventually.ts";
-import { type Pairs, startPairs } from "../support/pairs.ts";
-import { describeWith } from "../support/servers.ts";
-import { admin } from "../support/shop.ts";
+import { beforeAll, expect, test } from "@jest/globals";
+import { readEnv } from "../../../lib/settings/env.ts";
+import { createNode } from "../../../lib/settings/node.ts";
+import { brokerOptions } from "../../../moleculer.config.ts";
+import type { Cluster, ClusterNode } from "../../support/cluster.ts";
+import { eventually } from "../../support/eventually.ts";
+import type { Pairs } from "../../support/pairs.ts";
+import { admin } from "../../support/shop.ts";
 
-describeWith(["nats-server", "redis-server"], "operations on several nodes", () => {
+/** Tests of the operations service while nodes die or hang. */
+export const operations = (open: () => Pairs) => {
 	let pairs: Pairs;
 	let cluster: Cluster;
-	beforeAll(async () => {
-		pairs = await startPairs({ each: 1 });
+	beforeAll(() => {
+		pairs = open();
 		({ cluster } = pairs);
 	});
-	afterAll(() => cluster?.stop());
 
 	const as = { meta: { user: admin! } };
 	const read = () => cluster.call("operations.nodes", {}, as);
@@ -101,4 +100,4 @@ describeWith(["nats-server", "redis-server"], "operations on several nodes", () 
 			expect((await cluster.call("operations.queues", {}, as)).unavailable).toEqual([]),
 		);
 	});
-});
+};

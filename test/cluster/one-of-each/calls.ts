@@ -1,36 +1,27 @@
-import { afterAll, beforeAll, expect, test } from "@jest/globals";
+import { beforeAll, expect, test } from "@jest/globals";
 import { v7 as uuid } from "uuid";
-import type { ActionContract } from "../../lib/contracts/contract.ts";
-import { eventActions } from "../../lib/contracts/event-actions.ts";
-import { ignoreUnknownFields, rejectUnknownFields } from "../../lib/contracts/unknown-fields.ts";
-import { isOutage } from "../../lib/resilience/outages.ts";
-import { inventory } from "../../services/inventory/inventory.contract.ts";
-import { orders } from "../../services/orders/orders.contract.ts";
-import { products } from "../../services/products/products.contract.ts";
-import { type Cluster, type ClusterNode, startCluster } from "../support/cluster.ts";
-import { eventually } from "../support/eventually.ts";
-import { describeWith } from "../support/servers.ts";
-import { admin, stub } from "../support/shop.ts";
+import type { ActionContract } from "../../../lib/contracts/contract.ts";
+import { eventActions } from "../../../lib/contracts/event-actions.ts";
+import { ignoreUnknownFields, rejectUnknownFields } from "../../../lib/contracts/unknown-fields.ts";
+import { isOutage } from "../../../lib/resilience/outages.ts";
+import { products } from "../../../services/products/products.contract.ts";
+import type { Cluster, ClusterNode } from "../../support/cluster.ts";
+import { eventually } from "../../support/eventually.ts";
+import { kindOf, type Pairs } from "../../support/pairs.ts";
+import { admin } from "../../support/shop.ts";
 
 const as = (user: object) => ({ meta: { user } });
 const customer = { ...admin!, id: uuid(), role: "user" };
 
-describeWith(["nats-server", "redis-server"], "calls between processes", () => {
+/** Tests of calls between processes. They require one node of products. */
+export const calls = (open: () => Pairs) => {
 	let cluster: Cluster;
 	let first: ClusterNode;
-	beforeAll(async () => {
-		const inventoryStub = stub(inventory, {
-			open: async ({ params: { product_id, on_hand } }) => ({
-				product_id,
-				on_hand,
-				reserved: 0,
-				available: on_hand,
-			}),
-		});
-		cluster = await startCluster({ services: ["products"], stubs: [inventoryStub] });
-		first = await cluster.start("first", ["products"]);
+	beforeAll(() => {
+		const pairs = open();
+		({ cluster } = pairs);
+		first = pairs.nodes(kindOf("products"))[0]!;
 	});
-	afterAll(() => cluster?.stop());
 
 	const addProduct = (over: object = {}) =>
 		cluster.call(
@@ -108,9 +99,7 @@ describeWith(["nats-server", "redis-server"], "calls between processes", () => {
 	});
 
 	test("a call to a service without nodes fails as an outage", async () => {
-		const error = await cluster.broker
-			.call(`${orders.name}.get`, { id: uuid() })
-			.catch((reason) => reason);
+		const error = await cluster.broker.call("absent.get").catch((reason) => reason);
 		expect(error).toMatchObject({ type: "SERVICE_NOT_FOUND" });
 		expect(isOutage(error)).toBe(true);
 	});
@@ -151,4 +140,4 @@ describeWith(["nats-server", "redis-server"], "calls between processes", () => {
 			expect(await change(id, price)).toMatchObject({ price });
 		expect(cluster.has(first)).toBe(true);
 	});
-});
+};

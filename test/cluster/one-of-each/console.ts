@@ -1,18 +1,15 @@
 import { afterAll, beforeAll, expect } from "@jest/globals";
 import type { Browser } from "playwright-core";
-import { type Client, createClient } from "../../clients/typescript/src/index.ts";
-import { startBrowser, testInBrowser } from "../support/browser.ts";
-import { type Customer, makeAdmin, makeProduct, register } from "../support/builders.ts";
-import type { Cluster, ClusterNode } from "../support/cluster.ts";
-import { AdminConsole } from "../support/console.ts";
-import { eventually } from "../support/eventually.ts";
-import { type Pairs, startPairs } from "../support/pairs.ts";
-import { describeWith } from "../support/servers.ts";
+import { type Client, createClient } from "../../../clients/typescript/src/index.ts";
+import { chromiumPath, startBrowser, testInBrowser } from "../../support/browser.ts";
+import { type Customer, makeAdmin, makeProduct, register } from "../../support/builders.ts";
+import type { Cluster, ClusterNode } from "../../support/cluster.ts";
+import { AdminConsole } from "../../support/console.ts";
+import { eventually } from "../../support/eventually.ts";
+import type { Pairs } from "../../support/pairs.ts";
 
-/** Two attempts for each event. */
-const env = { EVENT_BACKOFF: "0.01" };
-
-describeWith(["nats-server", "redis-server"], "the console of a cluster", () => {
+/** Tests of the admin console. They require a cluster with two attempts for each event. */
+export const adminConsole = (open: () => Pairs) => {
 	let pairs: Pairs;
 	let cluster: Cluster;
 	let browser: Browser;
@@ -22,8 +19,10 @@ describeWith(["nats-server", "redis-server"], "the console of a cluster", () => 
 	let client: Client;
 	const shop = () => ({ ...cluster, http: pairs.gateways()[0]!.http });
 	beforeAll(async () => {
-		[pairs, browser] = await Promise.all([startPairs({ each: 1, env }), startBrowser()]);
+		if (!chromiumPath) return;
+		pairs = open();
 		({ cluster } = pairs);
+		browser = await startBrowser();
 		const { url } = pairs.gateways()[0]!;
 		[admin, customer] = [await makeAdmin(shop()), await register(shop())];
 		client = createClient({ url });
@@ -31,10 +30,7 @@ describeWith(["nats-server", "redis-server"], "the console of a cluster", () => 
 		console = await AdminConsole.open(browser, url, "/orders", { admin });
 		await console.shows("Orders");
 	});
-	afterAll(async () => {
-		await browser?.close();
-		await cluster?.stop();
-	});
+	afterAll(() => browser?.close());
 
 	testInBrowser(
 		"an order appears, is shipped and refunded by half, and shows its payment after an outage",
@@ -128,4 +124,4 @@ describeWith(["nats-server", "redis-server"], "the console of a cluster", () => 
 		expect((await client.products.list({ category: "Imported" })).total).toBe(1000);
 		expect(console.problems).toEqual([]);
 	});
-});
+};
