@@ -12,6 +12,8 @@ const shared = new SharedProcess();
 afterEach(cleanUp);
 afterAll(() => shared.end());
 
+/** The gateway has no database, so it needs no embedded Postgres. */
+const NO_DATABASE = "postgres://{service}:hush@127.0.0.1/{service}";
 /** Settings of a start with one service, for a folder. */
 const settings = (env: Record<string, string>, folder: string) => {
 	return { SERVICES: "shipping", PORT: "0", DATA_DIR: folder, ...env };
@@ -113,7 +115,11 @@ describe("npm start prints the reason and the next action in one line for", () =
 		await once(server, "listening");
 		const { port } = server.address() as AddressInfo;
 		try {
-			const line = await refusal({ SERVICES: "api", PORT: String(port) });
+			const line = await refusal({
+				SERVICES: "api",
+				PORT: String(port),
+				DATABASE_URL: NO_DATABASE,
+			});
 			expect(line).toContain(`port ${port} on 127.0.0.1 is taken by another program`);
 		} finally {
 			server.close();
@@ -121,11 +127,10 @@ describe("npm start prints the reason and the next action in one line for", () =
 	});
 
 	test("an address of another machine", async () => {
-		// The gateway has no database.
-		const DATABASE_URL = "postgres://{service}:hush@127.0.0.1/{service}";
-		expect(
-			await refusal({ SERVICES: "api", PORT: "3999", HOST: "192.0.2.1", DATABASE_URL }),
-		).toMatch(/cannot listen on HOST 192\.0\.2\.1/);
+		const where = { PORT: "3999", HOST: "192.0.2.1" };
+		expect(await refusal({ SERVICES: "api", ...where, DATABASE_URL: NO_DATABASE })).toMatch(
+			/cannot listen on HOST 192\.0\.2\.1/,
+		);
 	});
 
 	test("an unreachable database", async () => {

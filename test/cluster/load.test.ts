@@ -206,13 +206,11 @@ describeWith(["nats-server", "redis-server"], "two nodes of each kind under load
 		for (const count of counts.values()) expect(Math.abs(count - 25)).toBeLessThanOrEqual(5);
 	});
 
-	test("no request fails while every node is stopped and replaced", async () => {
+	test("no request fails while a node of each kind is stopped and replaced", async () => {
 		const purchases = await underLoad(async () => {
-			for (let round = 0; round < 2; round++) {
-				// The load balancer stops using the node first; earlier requests are still in flight.
-				for (const kind of kinds) expect(await pairs.takeOut(kind).process.term()).toBe(0);
-				await Promise.all(kinds.map((kind) => pairs.add(kind)));
-			}
+			// The load balancer stops using the node first; earlier requests are still in flight.
+			for (const kind of kinds) expect(await pairs.takeOut(kind).process.term()).toBe(0);
+			await Promise.all(kinds.map((kind) => pairs.add(kind)));
 		});
 		expect(failed(purchases)).toEqual([]);
 		await expectNoLoss(purchases);
@@ -231,7 +229,8 @@ describeWith(["nats-server", "redis-server"], "two nodes of each kind under load
 		expect(unexpected(purchases)).toEqual([]);
 		expect(failed(purchases).filter(({ at }) => at > diedAt + DETECTION_MS)).toEqual([]);
 		await expectNoLoss(purchases);
-		await Promise.all(killed.map((kind) => pairs.add(kind)));
+		// The last test kills one of two nodes.
+		await pairs.add("goods");
 	});
 
 	test("no request fails while Redis restarts", async () => {

@@ -62,12 +62,11 @@ function shopOf({ cluster, gateways, nodes, takeOut, add }: Pairs, { mails }: Ma
 			try {
 				await act();
 			} finally {
-				await Promise.all(stopped.map(() => add(kind)));
+				await add(kind);
 			}
 		},
 		async endGateway() {
 			expect(await takeOut("edge").process.term()).toBe(0);
-			await add("edge");
 		},
 		stop: async () => undefined,
 	};

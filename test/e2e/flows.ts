@@ -13,7 +13,10 @@ import { revocation } from "./revocation.flow.ts";
 import { secrets } from "./secrets.flow.ts";
 import type { Flow } from "./shape.ts";
 
-/** Tests that run in every mode. The audit precedes tests that modify its records. */
+/**
+ * Tests that run in every mode. The audit precedes tests that modify its records. Flows that stop
+ * nodes are the last ones, so that the others run on all nodes.
+ */
 export const flows: Readonly<Record<string, Flow>> = {
 	orders,
 	carts,
@@ -23,9 +26,9 @@ export const flows: Readonly<Record<string, Flow>> = {
 	audit,
 	authorization,
 	revocation,
-	operations,
-	"order events": orderEvents,
 	"order traces": orderTraces,
 	"fuzzed requests": fuzzing,
 	secrets,
+	operations,
+	"order events": orderEvents,
 };

@@ -24,7 +24,7 @@ export interface AnyShop {
 	log(): string;
 	/** Runs `act` while no node runs the service. */
 	without(service: string, act: () => Promise<void>): Promise<void>;
-	/** Stops the first gateway and waits. In one process this stops the shop. */
+	/** Stops the first of two gateways and waits. In one process this stops the shop. */
 	endGateway(): Promise<void>;
 	stop(): Promise<void>;
 }
@@ -34,8 +34,6 @@ export interface Gateway {
 }
 /** Opens the shared shop, or a separate one if settings are given. */
 type Open = (env?: Record<string, string>) => Promise<AnyShop>;
-/** Start timeout for a machine that is busy with other tests. */
-export const START_MS = 120_000;
 type Mode = "embedded" | "cluster";
 /** Tests that run in every mode, unless they name the mode. */
 export type Flow = (open: Open, mode: Mode) => void;
@@ -52,8 +50,8 @@ export function useShop<S extends Pick<AnyShop, "call" | "http" | "stop">>(
 	beforeAll(async () => {
 		shop = await open();
 		await started(shop, await makeAdmin(shop));
-	}, START_MS);
-	afterAll(() => shop?.stop(), START_MS);
+	});
+	afterAll(() => shop?.stop());
 }
 
 /** Sends each request to the next gateway. */
