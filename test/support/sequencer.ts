@@ -52,7 +52,6 @@ const LONG = [
 	"test/cluster/outages.test.ts",
 	"middlewares/calls.test.ts",
 	"test/e2e/console.session.test.ts",
-	"tools/chaos/self-test.test.ts",
 	"tools/documents/openapi.test.ts",
 	"test/two-shops.test.ts",
 	"services/orders/orders.cancel.test.ts",
