@@ -11,9 +11,8 @@ import { createNode, loadService } from "../lib/settings/node.ts";
 import { assertPortFree } from "../lib/settings/port.ts";
 import { brokerOptions, openTraces } from "../moleculer.config.ts";
 
-const START_MS = 15_000;
-/** Time for NATS to respond, and for the dependencies on other nodes to start. */
-const JOIN_MS = 60_000;
+/** Time for NATS to respond, and for the services and their dependencies to start. */
+const START_MS = 60_000;
 /** Time to close after draining, in addition to DRAIN_MS. */
 const CLOSE_MS = 500;
 /** Time to export the last traces. */
@@ -48,11 +47,10 @@ export async function startBroker(
 	}
 	const stop = broker.stop.bind(broker);
 	program.onEnd(env.DRAIN_MS + CLOSE_MS, () => stop());
-	const ms = env.TRANSPORTER ? JOIN_MS : START_MS;
 	await program.step(broker.start(), {
-		ms,
+		ms: START_MS,
 		late:
-			`the services did not start within ${ms / 1000} s: ` +
+			`the services did not start within ${START_MS / 1000} s: ` +
 			"LOGLEVEL=debug shows the missing dependencies",
 	});
 	return broker;
