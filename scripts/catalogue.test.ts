@@ -6,8 +6,6 @@ import { eventually } from "../test/support/eventually.ts";
 import { freePort } from "../test/support/processes.ts";
 import { cleanUp, makeDataFolder, type Running, runScript } from "../test/support/program.ts";
 
-// The start creates a database per service, which takes long on a busy disk.
-
 let folder: string;
 let settings: Record<string, string>;
 let shop: Running;

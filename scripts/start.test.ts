@@ -17,7 +17,6 @@ const whereUsersSwitch = testIf(
 	"other users cannot run this checkout (run as root, outside /root)",
 );
 
-// Each test creates a database per service, which takes long on a busy disk.
 afterEach(cleanUp);
 
 /** Services with logins. A start with few services creates few databases. */

@@ -11,7 +11,6 @@ import { done, type Outcome, pending, refused, waiting } from "../contracts/outc
 import { createSagaRunner } from "./runner.ts";
 import type { Saga, SagaOptions, SagaStore } from "./saga.ts";
 
-// The runs take a few seconds, more on a busy machine.
 /** A fixed seed; `npm run saga:explore` covers more. A failure reports its seed and path. */
 const SEED = 20_260_101;
 
