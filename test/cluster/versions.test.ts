@@ -48,9 +48,13 @@ describeWith(["nats-server", "redis-server"], "two consecutive versions in one c
 		gateways.push(nodes[0]!.url);
 		return Object.fromEntries(kinds.map((kind, i) => [kind, nodes[i]!])) as Version;
 	}
-	/** Stops the nodes one by one. The load balancer stops using the gateway first. */
+	/**
+	 * Stops the nodes one by one. The load balancer stops using the gateway first: it would refuse a
+	 * request that has not reached it yet.
+	 */
 	async function stopVersion(version: Version): Promise<void> {
 		gateways = gateways.filter((url) => url !== version.edge.url);
+		await Promise.all(purchases);
 		for (const kind of kinds) expect(await version[kind].process.term()).toBe(0);
 	}
 
@@ -72,6 +76,8 @@ describeWith(["nats-server", "redis-server"], "two consecutive versions in one c
 		const [shipment] = await cluster.call("shipping.resolve", { order_ids: [made.body.id] });
 		if (shipment?.status !== "scheduled") failures.push(shipment);
 	}
+	/** Orders that are being placed. */
+	const purchases = new Set<Promise<void>>();
 	/** Runs three buyers until `scenario` has finished. */
 	async function underLoad(
 		token: string,
@@ -82,7 +88,10 @@ describeWith(["nats-server", "redis-server"], "two consecutive versions in one c
 		let turn = 0;
 		const buyer = async () => {
 			while (working) {
-				await buy(token, product_id, turn++).catch((error) => failures.push(error));
+				const purchase = buy(token, product_id, turn++).catch((error) => void failures.push(error));
+				purchases.add(purchase);
+				await purchase;
+				purchases.delete(purchase);
 				await pause(THINK_MS);
 			}
 		};

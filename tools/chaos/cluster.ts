@@ -43,12 +43,6 @@ export interface Cluster {
 		text: string,
 		values?: unknown[],
 	): Promise<Row[]>;
-	/** Starts another node. `preload` is a file that it imports before its own code. */
-	add(
-		kind: Kind,
-		name: string,
-		options: { env?: Record<string, string>; preload?: string },
-	): Promise<Member>;
 	stop(): Promise<void>;
 }
 
@@ -114,36 +108,23 @@ export async function startCluster(
 		};
 		const urls: string[] = [];
 		const health: string[] = [];
-		const make = async (
-			kind: Kind,
-			name: string,
-			over: Record<string, string> = {},
-			first = preloads,
-		) => {
-			const port = await freePort();
-			health.push(`http://127.0.0.1:${port}`);
-			return nodeMember(
-				name,
-				folder,
-				{ ...env, SERVICES: KINDS[kind], NODEID: name, HEALTH_PORT: String(port), ...over },
-				first,
-			);
-		};
 		for (const kind of Object.keys(KINDS) as Kind[]) {
 			for (let n = 1; n <= size[kind]; n++) {
-				const port = await freePort();
+				const [port, healthPort] = [await freePort(), await freePort()];
 				if (kind === "edge") urls.push(`http://127.0.0.1:${port}`);
-				members.push(await make(kind, `${kind}-${n}`, { PORT: String(port) }));
+				health.push(`http://127.0.0.1:${healthPort}`);
+				const name = `${kind}-${n}`;
+				const own = {
+					SERVICES: KINDS[kind],
+					NODEID: name,
+					PORT: String(port),
+					HEALTH_PORT: String(healthPort),
+				};
+				members.push(nodeMember(name, folder, { ...env, ...own }, preloads));
 			}
 		}
 		await Promise.all(members.filter(({ kind }) => kind === "node").map((one) => one.start()));
-		const add: Cluster["add"] = async (kind, name, { env, preload }) => {
-			const node = await make(kind, name, env, [...preloads, ...(preload ? [preload] : [])]);
-			members.push(node);
-			await node.start();
-			return node;
-		};
-		return { members, urls, health, env, query, add, stop };
+		return { members, urls, health, env, query, stop };
 	} catch (error) {
 		await stop();
 		throw error;
