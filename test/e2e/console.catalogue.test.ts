@@ -53,8 +53,8 @@ testInBrowser("a product is created with attributes and images, found and delete
 	expect(await label("Name").first().inputValue()).toBe("Cast iron pan");
 	await label("SKU").fill("PAN-1");
 	await console.button("Create product").click();
-	await console.shows("Cast iron pan");
 	await console.confirms("Cast iron pan is created.");
+	await console.shows("Cast iron pan");
 
 	const id = currentId();
 	expect(await client.products.get({ id })).toMatchObject({
@@ -78,8 +78,8 @@ testInBrowser("a product is created with attributes and images, found and delete
 	await console.page.keyboard.press("Escape");
 	await console.button("Delete …").click();
 	await console.choose("Delete");
-	await console.shows("Catalogue");
 	await console.confirms("Cast iron pan is deleted.");
+	await console.shows("Catalogue");
 	await expect(client.products.get({ id })).rejects.toMatchObject({ status: 404 });
 	expect(console.problems).toEqual([]);
 });

@@ -141,7 +141,10 @@ export class AdminConsole {
 	async choose(action: string): Promise<void> {
 		await this.dialog().getByRole("button", { name: action, exact: true }).click();
 	}
-	/** Waits for the message about a change. An earlier one with the same text does not count. */
+	/**
+	 * Waits for the message about a change, directly after the change: it disappears after a few
+	 * seconds. An earlier message with the same text does not count.
+	 */
 	async confirms(text: string): Promise<void> {
 		const message = this.page.locator(".toast:not([data-confirmed])").filter({ hasText: text });
 		await message.first().evaluate((element) => element.setAttribute("data-confirmed", ""));
