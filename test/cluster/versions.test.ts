@@ -49,8 +49,8 @@ describeWith(["nats-server", "redis-server"], "two consecutive versions in one c
 		return Object.fromEntries(kinds.map((kind, i) => [kind, nodes[i]!])) as Version;
 	}
 	/**
-	 * Stops the nodes one by one. The load balancer stops using the gateway first: it would refuse a
-	 * request that has not reached it yet.
+	 * Stops the nodes one by one. Before that, the load balancer stops using the gateway, and all
+	 * requests end: a gateway that stops refuses new connections.
 	 */
 	async function stopVersion(version: Version): Promise<void> {
 		gateways = gateways.filter((url) => url !== version.edge.url);
@@ -76,7 +76,7 @@ describeWith(["nats-server", "redis-server"], "two consecutive versions in one c
 		const [shipment] = await cluster.call("shipping.resolve", { order_ids: [made.body.id] });
 		if (shipment?.status !== "scheduled") failures.push(shipment);
 	}
-	/** Orders that are being placed. */
+	/** Purchases in progress. */
 	const purchases = new Set<Promise<void>>();
 	/** Runs three buyers until `scenario` has finished. */
 	async function underLoad(

@@ -2,7 +2,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "@jest/globals";
 import { parse } from "yaml";
-import { dashboards, folder, metricsIn, panels } from "../support/dashboards.ts";
+import { dashboards, metricsIn, observabilityFolder, panels } from "../support/dashboards.ts";
 
 test("metrics and labels of an expression are detected", () => {
 	const named = metricsIn(
@@ -15,7 +15,9 @@ test("metrics and labels of an expression are detected", () => {
 });
 
 test("dashboards have unique names, panels that do not overlap, and existing data sources", () => {
-	const { datasources } = parse(readFileSync(join(folder, "grafana/datasources.yml"), "utf8"));
+	const { datasources } = parse(
+		readFileSync(join(observabilityFolder, "grafana/datasources.yml"), "utf8"),
+	);
 	const sources = datasources.map(({ uid }: { uid: string }) => uid);
 	expect(new Set(dashboards.map(({ uid }) => uid)).size).toBe(dashboards.length);
 	expect(panels.filter(({ datasource }) => !sources.includes(datasource.uid))).toEqual([]);

@@ -2,7 +2,8 @@ import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { root } from "./databases.ts";
 
-export const folder = join(root, "deploy/observability");
+/** Folder of the deployed configuration of Prometheus and Grafana. */
+export const observabilityFolder = join(root, "deploy/observability");
 interface Panel {
 	readonly id: number;
 	readonly title: string;
@@ -15,12 +16,16 @@ interface Dashboard {
 	readonly title: string;
 	readonly panels: readonly Panel[];
 }
-export const dashboards: Dashboard[] = readdirSync(join(folder, "grafana/dashboards")).map((file) =>
-	JSON.parse(readFileSync(join(folder, "grafana/dashboards", file), "utf8")),
+export const dashboards: Dashboard[] = readdirSync(
+	join(observabilityFolder, "grafana/dashboards"),
+).map((file) =>
+	JSON.parse(readFileSync(join(observabilityFolder, "grafana/dashboards", file), "utf8")),
 );
+/** Panels of all dashboards. */
 export const panels = dashboards.flatMap(({ title, panels }) =>
 	panels.map((panel) => ({ ...panel, dashboard: title })),
 );
+/** Queries of all panels, each with its dashboard and panel. */
 export const queries = panels.flatMap(({ dashboard, title, targets }) =>
 	targets.map((target) => ({ where: `${dashboard}, ${title}`, ...target })),
 );

@@ -8,7 +8,7 @@ export const LIMIT_MS = 120_000;
 /**
  * Polls `check` until it does not throw.
  * @returns the result of `check`
- * @throws the last error of `check` after two minutes
+ * @throws the last error of `check` after LIMIT_MS milliseconds
  */
 export async function eventually<T>(check: () => T | Promise<T>): Promise<T> {
 	const begun = Date.now();

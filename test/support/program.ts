@@ -99,7 +99,7 @@ export function runScript(
 			new Promise((resolve, reject) => {
 				const fail = (reason: string) =>
 					reject(new Error(`${reason} before ${pattern} was printed: ${output}${errors}`));
-				const timer = setTimeout(() => fail("two minutes passed"), LIMIT_MS);
+				const timer = setTimeout(() => fail(`${LIMIT_MS / 1000} s passed`), LIMIT_MS);
 				const check = () => {
 					const match = pattern.exec(output);
 					if (!match) return;

@@ -2,11 +2,9 @@ import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { parse, stringify } from "yaml";
 import { findServer } from "../../tools/chaos/servers.ts";
-import { root } from "./databases.ts";
+import { observabilityFolder } from "./dashboards.ts";
 import { eventually } from "./eventually.ts";
 import { freePort, startProcess } from "./processes.ts";
-
-const folder = join(root, "deploy/observability");
 
 interface Rule {
 	readonly name: string;
@@ -34,7 +32,7 @@ export async function startPrometheus(
 	nodes: Readonly<Record<string, number>>,
 ): Promise<Prometheus> {
 	mkdirSync(place, { recursive: true });
-	const config = parse(readFileSync(join(folder, "prometheus.yml"), "utf8"));
+	const config = parse(readFileSync(join(observabilityFolder, "prometheus.yml"), "utf8"));
 	const targets = Object.entries(nodes).map(([app, port]) => ({
 		targets: [`127.0.0.1:${port}`],
 		labels: { app },
@@ -45,7 +43,7 @@ export async function startPrometheus(
 		scrape_timeout: "1s",
 		evaluation_interval: "1s",
 	});
-	config.rule_files = config.rule_files.map((name: string) => join(folder, name));
+	config.rule_files = config.rule_files.map((name: string) => join(observabilityFolder, name));
 	config.scrape_configs = [
 		{ job_name: config.scrape_configs[0].job_name, static_configs: targets },
 	];
