@@ -3,7 +3,7 @@ import { existsSync } from "node:fs";
 import { realpath } from "node:fs/promises";
 import { join, sep } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
-import { databaseUrl } from "../lib/persistence/database.ts";
+import { CONNECT_MS, databaseUrl } from "../lib/persistence/database.ts";
 import { assertShared, lockAlone } from "../lib/persistence/database-lock.ts";
 import { startEmbeddedPostgres } from "../lib/persistence/embedded-postgres/embedded-postgres.ts";
 import {
@@ -27,7 +27,8 @@ const STOP_MS = 1500;
 const GIVE_UP_MS = 10_000;
 /** Enough for a first start on a slow disk. */
 const PREPARE_MS = 120_000;
-const ANSWER_MS = 9000;
+/** Includes the queries after connecting. */
+const ANSWER_MS = CONNECT_MS + 5000;
 /** A cluster starts its server, its migration job and its nodes at the same time, in any order. */
 const JOIN_MS = 60_000;
 const POLL_MS = 1000;

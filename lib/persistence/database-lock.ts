@@ -2,10 +2,10 @@ import { setTimeout as pause } from "node:timers/promises";
 import pg from "pg";
 import { startPoller } from "../async/poller.ts";
 import { StartError } from "../process/start-error.ts";
+import { CONNECT_MS } from "./database.ts";
 
 /** Key of the advisory lock: any constant number that no other lock uses. */
 const LOCK = 7_306_418;
-const CONNECT_MS = 5000;
 /** Between two attempts, at the start and after a lost connection. */
 const RETRY_MS = 1000;
 /**

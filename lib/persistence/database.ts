@@ -234,6 +234,12 @@ const UNIQUE_VIOLATION = "23505";
 const verb = (text: string): string =>
 	/^\s*(start transaction|\w+)/i.exec(text)?.[1]?.toLowerCase() ?? "query";
 
+/**
+ * Milliseconds that a start waits for a connection to a database. A process whose modules are being
+ * loaded on a busy machine reads the server's responses late.
+ */
+export const CONNECT_MS = 15_000;
+
 /** The URL of one service's database: `{service}` in the pattern is the service's name. */
 export const databaseUrl = (pattern: string, service: string): string =>
 	pattern.replaceAll("{service}", service);

@@ -2,14 +2,13 @@ import { setTimeout as pause } from "node:timers/promises";
 import pg from "pg";
 import { StartError } from "../process/start-error.ts";
 import { isOutage } from "../resilience/outages.ts";
-import { databaseUrl } from "./database.ts";
+import { CONNECT_MS, databaseUrl } from "./database.ts";
 import { MIGRATING, migrationsIn, runMigration } from "./migration.ts";
 
 const RECORD = "insert into migrations (name) values ($1)";
 const ERASE = "delete from migrations where name = $1";
 /** Key of the advisory lock: any constant number. */
 const LOCK = 7_306_417;
-const CONNECT_MS = 5000;
 const RETRY_MS = 50;
 
 /**
