@@ -12,5 +12,5 @@ export default {
 	injectGlobals: false,
 	// Ends a test that hangs. Machines differ in speed, and tests share the CPUs.
 	testTimeout: 600_000,
-	maxWorkers: 4,
+	maxWorkers: 3,
 };

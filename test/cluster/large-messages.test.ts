@@ -18,7 +18,7 @@ describeWith(["nats-server", "redis-server"], "with the smallest max_payload of 
 	let inventory: ClusterNode;
 	let items: { product_id: string; quantity: number }[];
 	beforeAll(async () => {
-		const env = { RATE_LIMIT_ENABLED: "false", ORDER_DEADLINE_MS: "600000" };
+		const env = { RATE_LIMIT_ENABLED: "false" };
 		cluster = await startCluster({ services: domains, env, maxPayload: LEAST_MAX_PAYLOAD });
 		const others = domains.filter((name) => !["inventory", "orders"].includes(name));
 		const started = await Promise.all([

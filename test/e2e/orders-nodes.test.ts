@@ -59,9 +59,7 @@ describeWith(["nats-server", "redis-server"], "several orders nodes", () => {
 	let order: { items: { product_id: string; quantity: number }[] };
 	let meta: { user: { id: string; email: string; role: "user" } };
 	beforeAll(async () => {
-		// On a busy machine, the default deadline may pass while other nodes start.
-		const env = { ORDER_DEADLINE_MS: "600000" };
-		cluster = await startCluster({ services: domains, env });
+		cluster = await startCluster({ services: domains });
 		const others = domains.filter((name) => name !== "orders");
 		await Promise.all([
 			cluster.start("others", others),

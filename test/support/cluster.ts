@@ -95,6 +95,8 @@ export async function startCluster(options: {
 			DATABASE_POOL,
 			DATA_DIR: folder,
 			BCRYPT_COST: "4",
+			// On a busy machine, the default may pass while other nodes start.
+			ORDER_DEADLINE_MS: "600000",
 			JWT_SECRET: "a secret for tests only, long enough to be one",
 			...options.env,
 		};

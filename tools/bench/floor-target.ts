@@ -1,10 +1,11 @@
 import { join } from "node:path";
 import { createDatabases } from "../../lib/persistence/migrate.ts";
+import { eventually } from "../../test/support/eventually.ts";
 import { freePort, startProcess } from "../../test/support/processes.ts";
 import type { OrderRecord } from "./invariants.ts";
 import type { Postgres } from "./postgres.ts";
 import { INITIAL_STOCK, insertRows, type SeedHistory, type SeedRows } from "./seed-history.ts";
-import { eventually, type Target } from "./target.ts";
+import type { Target } from "./target.ts";
 
 const TABLES = `
 	create table products (id uuid primary key, name text, description text, price numeric(12,2),

@@ -4,6 +4,7 @@ import { basename, join } from "node:path";
 import { setTimeout as after } from "node:timers/promises";
 import { promisify } from "node:util";
 import { hasDatabase, serviceNames } from "../../lib/settings/node.ts";
+import { eventually } from "../../test/support/eventually.ts";
 import { freePort, type Process, startProcess } from "../../test/support/processes.ts";
 import { natsMember, redisMember } from "../chaos/servers.ts";
 import type { Postgres } from "./postgres.ts";
@@ -11,7 +12,7 @@ import type { SeedHistory } from "./seed-history.ts";
 import { shopStateReader } from "./shop-invariants.ts";
 import { insertSeedHistory, type ServiceDatabase } from "./shop-seed-history.ts";
 import { parsePostgresStalls, parseStalls, type Stall } from "./stalls.ts";
-import { eventually, type Target } from "./target.ts";
+import type { Target } from "./target.ts";
 
 export type Shape = "embedded" | "cluster";
 interface ShopOptions {

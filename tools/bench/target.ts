@@ -34,18 +34,3 @@ export async function waitUntilSettled({ isSettled }: Target): Promise<boolean> 
 		if (await isSettled()) return true;
 	return false;
 }
-
-/**
- * Retries `check` until it succeeds.
- *
- * @throws the last error of `check` after `ms` milliseconds
- */
-export async function eventually<T>(check: () => Promise<T>, ms = 60_000): Promise<T> {
-	for (const deadline = Date.now() + ms; ; await after(50)) {
-		try {
-			return await check();
-		} catch (error) {
-			if (Date.now() > deadline) throw error;
-		}
-	}
-}
