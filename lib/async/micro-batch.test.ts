@@ -1,5 +1,6 @@
 import { expect, test } from "@jest/globals";
 import fc from "fast-check";
+import { eventually } from "../../test/support/eventually.ts";
 import { microBatch, reject } from "./micro-batch.ts";
 
 const turns = async (times: number) => {
@@ -233,6 +234,47 @@ test("each element gets its own result in all combinations of failures", async (
 		},
 	);
 	await fc.assert(property, { numRuns: 400, seed: 1 });
+});
+
+test("a batch waits for as many elements as the previous one had", async () => {
+	const { runs, step, seen } = heldStep();
+	const add = microBatch(step, { gatherMs: 3_600_000 });
+	const group = Promise.all([add(1), add(2)]);
+	await turns(2);
+	runs[0]!.end();
+	await group;
+	await turns(1);
+	const late = [add(3)];
+	await turns(3);
+	expect(seen()).toEqual([[1, 2]]);
+	late.push(add(4));
+	await turns(2);
+	expect(seen()).toEqual([
+		[1, 2],
+		[3, 4],
+	]);
+	runs[1]!.end();
+	expect(await Promise.all(late)).toEqual([3, 4]);
+});
+
+test("a batch waits only up to the limit, and not after a single element", async () => {
+	const { runs, step, seen } = heldStep();
+	const add = microBatch(step, { gatherMs: 1 });
+	const group = Promise.all([add(1), add(2)]);
+	await turns(2);
+	runs[0]!.end();
+	await group;
+	await turns(1);
+	const alone = add(3);
+	await eventually(() => expect(seen()).toEqual([[1, 2], [3]]));
+	runs[1]!.end();
+	await alone;
+	await turns(1);
+	const next = add(4);
+	await turns(2);
+	expect(seen()).toEqual([[1, 2], [3], [4]]);
+	runs[2]!.end();
+	expect(await next).toBe(4);
 });
 
 test("afterEach delays the next batch, and no result waits for it", async () => {

@@ -1,6 +1,7 @@
 import { runOutsideCalls } from "../context/call-context.ts";
 import { currentTraceparent, runInTracesOf, type Traced } from "../context/traceparent.ts";
 import { isOutage } from "../resilience/outages.ts";
+import { withTimeout } from "./with-timeout.ts";
 
 export interface MicroBatchOptions<T = unknown, R = unknown> {
 	/**
@@ -20,6 +21,12 @@ export interface MicroBatchOptions<T = unknown, R = unknown> {
 	/** Maximum number of concurrent batches; 1 by default. */
 	readonly concurrency?: number;
 	/**
+	 * Milliseconds that a batch waits at most for as many elements as the previous one had, so that
+	 * concurrent callers who arrive one after the other share a batch. 0 by default. A single caller
+	 * never waits.
+	 */
+	readonly gatherMs?: number;
+	/**
 	 * Delays the next batch after this one has returned its results. If the elements continue through
 	 * further batches, the delay keeps elements that started together in the same batches.
 	 * `arrivals` resolves when the given number of new elements has arrived. Must not reject.
@@ -38,7 +45,7 @@ interface Waiting<T, R> extends Traced {
 
 /**
  * Collects the elements that arrive while the previous batch is running, and processes them in one
- * call of `step`. It uses no timer and adds no delay when idle.
+ * call of `step`. Without `gatherMs` and `afterEach` it uses no timer and adds no delay.
  *
  * `step` returns one result per element, in the given order, and `reject(error)` for an element
  * that fails alone. If the batch fails as a whole, and not because of an outage, it is split in
@@ -49,11 +56,12 @@ export function microBatch<T, R>(
 	step: (values: T[]) => Promise<readonly (R | Rejection)[]>,
 	options: MicroBatchOptions<T, R> = {},
 ) {
-	const { maxSize = 500, sizeOf = () => 1, concurrency = 1, afterEach } = options;
+	const { maxSize = 500, sizeOf = () => 1, concurrency = 1, gatherMs = 0, afterEach } = options;
 	const { maxBytes = () => Number.POSITIVE_INFINITY, bytesOf = () => 0 } = options;
 	let waiting: Waiting<T, R>[] = [];
 	let running = 0;
 	let scheduled = false;
+	let previousLength = 0;
 	let arrivalListeners: { readonly total: number; notify(): void }[] = [];
 	const arrivals = (count: number) =>
 		new Promise<void>((notify) => arrivalListeners.push({ total: waiting.length + count, notify }));
@@ -101,6 +109,7 @@ export function microBatch<T, R>(
 		while (running < concurrency && waiting.length > 0) {
 			const batch = waiting.slice(0, nextBatchLength());
 			waiting = waiting.slice(batch.length);
+			previousLength = batch.length;
 			running++;
 			arrivalListeners = [];
 			run(batch).finally(() => {
@@ -110,14 +119,20 @@ export function microBatch<T, R>(
 		}
 	}
 
+	async function startSoon(): Promise<void> {
+		if (gatherMs > 0 && previousLength > 1)
+			await withTimeout(arrivals(previousLength - 1), gatherMs);
+		// One turn of the event loop puts requests that were read together into one batch.
+		setImmediate(startBatches);
+	}
+
 	return (value: T): Promise<R> =>
 		new Promise<R>((resolve, reject) => {
 			waiting.push({ value, resolve, reject, traceparent: currentTraceparent() });
 			for (const { total, notify } of arrivalListeners) if (waiting.length >= total) notify();
 			if (scheduled || running >= concurrency) return;
 			scheduled = true;
-			// One turn of the event loop puts requests that were read together into one batch.
-			runOutsideCalls(() => setImmediate(startBatches));
+			runOutsideCalls(startSoon);
 		});
 }
 

@@ -11,6 +11,11 @@ import * as statements from "./carts.statements.ts";
 const UNUSED_DAYS = 1;
 /** Limit of the lifetime of a guest's cart, in days. */
 const MAX_GUEST_DAYS = 30;
+/**
+ * Milliseconds that a read waits at most for concurrent requests. The carts of a batch are then
+ * also evaluated, written and ordered together.
+ */
+const GATHER_MS = 4;
 const DAY_MS = 24 * 60 * 60 * 1000;
 
 interface Options {
@@ -44,8 +49,9 @@ export type CartStore = ReturnType<typeof createCartStore>;
 export function createCartStore({ db, days, settleSeconds, wakeRelay }: Options) {
 	const daysOf = ({ user_id }: Pick<StoredCart, "user_id">) =>
 		user_id === null ? Math.min(days, MAX_GUEST_DAYS) : days;
-	const find = microBatch(async (ids: string[]) =>
-		alignRows(ids, await db.query<StoredCart>(statements.FIND, [ids])),
+	const find = microBatch(
+		async (ids: string[]) => alignRows(ids, await db.query<StoredCart>(statements.FIND, [ids])),
+		{ gatherMs: GATHER_MS },
 	);
 	const save = microBatch(async (changes: Change[]) => saveAll(db, changes));
 	const begin = microBatch(async (checkouts: Checkout[]) => beginAll(db, checkouts));

@@ -69,7 +69,10 @@ type Buyer = { readonly is_active: boolean };
 
 /** Maximum wait of a batch for the sagas of the previous one, in milliseconds. */
 const MAX_SAGA_WAIT_MS = 50;
-/** Wait for new requests after a batch: milliseconds per order of the batch, and the maximum. */
+/**
+ * Wait for new requests after a batch: milliseconds per order of the batch, and the maximum. Where
+ * the sagas take longer than the maximum, they are the maximum.
+ */
 const ARRIVAL_WAIT = { perOrder: 0.25, max: 10 };
 /** Before the next order of a cart arrives, the cart is completed, and another one evaluated. */
 const CHECKOUT_ARRIVAL_WAIT = { perOrder: 1.25, max: 20 };
@@ -252,11 +255,14 @@ async function waitForSagas(
 	arrivals: (count: number) => Promise<void>,
 ): Promise<void> {
 	const outcomes = placements.map((placed) => placed && "outcome" in placed && placed.outcome);
+	const begun = performance.now();
 	await withTimeout(Promise.all(outcomes), MAX_SAGA_WAIT_MS);
+	const sagaMs = performance.now() - begun;
 	const count = placements.length;
 	const ofCarts = placements.some((placed) => placed && "saga" in placed && placed.saga.priced);
 	const { perOrder, max } = ofCarts ? CHECKOUT_ARRIVAL_WAIT : ARRIVAL_WAIT;
-	if (count > 1) await withTimeout(arrivals(count), Math.min(count * perOrder, max));
+	if (count > 1)
+		await withTimeout(arrivals(count), Math.min(count * perOrder, Math.max(max, sagaMs)));
 }
 
 /** Looks up each ID once. */
