@@ -22,7 +22,7 @@ export interface Outcome {
 
 /** Command line of a script that ends with one start of Node. */
 const COMMAND =
-	/^(?:.* && )?(?:exec )?node (?:--no-warnings )?(?<file>\S+\.[jt]s)(?<args>( --\S+)*)$/;
+	/^(?:.* && )?(?:exec )?node (?:--no-warnings )?(?:--import \S+ )?(?<file>\S+\.[jt]s)(?<args>( --\S+)*)$/;
 
 /**
  * Process that runs scripts of package.json one after another, for programs that end early, whose
