@@ -232,6 +232,8 @@ describeWith(["redis-server"], "with a Redis", () => {
 		const folder = await mkdtemp(join(tmpdir(), "moleculer-commerce-limits-"));
 		const redis = await startRedis(folder, args);
 		const raw = new Redis(redis.url);
+		// Without a listener, ioredis prints that a test has stopped the server.
+		raw.on("error", () => undefined);
 		ends.push(async () => {
 			raw.disconnect();
 			await redis.stop();
