@@ -2,7 +2,7 @@ import { spawnSync } from "node:child_process";
 
 const begun = performance.now();
 spawnSync(process.execPath, ["--eval", ""]);
-/** Milliseconds of starting a process: about 40, or above 100 in some virtual machines. */
+/** Milliseconds of starting a process: above 100 in some virtual machines. */
 const startMs = performance.now() - begun;
 
 /** Node strips types, so no file is transformed. */
@@ -19,6 +19,7 @@ export default {
 	injectGlobals: false,
 	// Ends a test that hangs. Machines differ in speed, and tests share the CPUs.
 	testTimeout: 600_000,
-	// Tests mostly wait. Where starting processes is expensive, more files at a time take longer.
+	// Most tests wait for processes. Where starting one is expensive, these compete for the CPUs, and
+	// more files at a time make the run longer.
 	maxWorkers: startMs < 80 ? 7 : 4,
 };

@@ -236,14 +236,20 @@ test("each element gets its own result in all combinations of failures", async (
 	await fc.assert(property, { numRuns: 400, seed: 1 });
 });
 
-test("a batch waits for as many elements as the previous one had", async () => {
+/** A micro-batch that has processed a batch of two elements. */
+async function afterBatchOfTwo(gatherMs: number) {
 	const { runs, step, seen } = heldStep();
-	const add = microBatch(step, { gatherMs: 3_600_000 });
+	const add = microBatch(step, { gatherMs });
 	const group = Promise.all([add(1), add(2)]);
-	await turns(2);
+	await turns(1);
 	runs[0]!.end();
 	await group;
 	await turns(1);
+	return { runs, seen, add };
+}
+
+test("a batch waits for as many elements as the previous one had", async () => {
+	const { runs, seen, add } = await afterBatchOfTwo(3_600_000);
 	const late = [add(3)];
 	await turns(3);
 	expect(seen()).toEqual([[1, 2]]);
@@ -257,14 +263,8 @@ test("a batch waits for as many elements as the previous one had", async () => {
 	expect(await Promise.all(late)).toEqual([3, 4]);
 });
 
-test("a batch waits only up to the limit, and not after a single element", async () => {
-	const { runs, step, seen } = heldStep();
-	const add = microBatch(step, { gatherMs: 1 });
-	const group = Promise.all([add(1), add(2)]);
-	await turns(2);
-	runs[0]!.end();
-	await group;
-	await turns(1);
+test("a batch waits at most for the given time, and not after a batch of one element", async () => {
+	const { runs, seen, add } = await afterBatchOfTwo(1);
 	const alone = add(3);
 	await eventually(() => expect(seen()).toEqual([[1, 2], [3]]));
 	runs[1]!.end();

@@ -235,8 +235,8 @@ const verb = (text: string): string =>
 	/^\s*(start transaction|\w+)/i.exec(text)?.[1]?.toLowerCase() ?? "query";
 
 /**
- * Milliseconds that a start waits for a connection to a database. A process whose modules are being
- * loaded on a busy machine reads the server's responses late.
+ * Time limit for a connection that checks, migrates or locks a database. A process that is loading
+ * its modules on a busy machine reads the server's responses late.
  */
 export const CONNECT_MS = 15_000;
 

@@ -70,8 +70,8 @@ type Buyer = { readonly is_active: boolean };
 /** Maximum wait of a batch for the sagas of the previous one, in milliseconds. */
 const MAX_SAGA_WAIT_MS = 50;
 /**
- * Wait for new requests after a batch: milliseconds per order of the batch, and the maximum. Where
- * the sagas take longer than the maximum, they are the maximum.
+ * Wait for new requests after a batch: milliseconds per order of the batch, and the maximum. If the
+ * sagas of the batch took longer than that, their duration is the maximum.
  */
 const ARRIVAL_WAIT = { perOrder: 0.25, max: 10 };
 /** Before the next order of a cart arrives, the cart is completed, and another one evaluated. */
