@@ -3,7 +3,7 @@ import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import type { ServiceBroker, ServiceSchema } from "moleculer";
 import { openHealthListener } from "../lib/health/health-listener.ts";
-import { flushLog } from "../lib/observability/logging/log.ts";
+import { flushLog, Log } from "../lib/observability/logging/log.ts";
 import type { Program } from "../lib/process/lifecycle.ts";
 import { StartError } from "../lib/process/start-error.ts";
 import type { Env } from "../lib/settings/env.ts";
@@ -22,24 +22,28 @@ const FLUSH_MS = 2000;
 export const loadServices = (root: string, services: readonly string[]): Promise<ServiceSchema[]> =>
 	Promise.all(services.map((name) => loadService(join(root, "services"), name)));
 
+/** Opens the log of a process, whose last lines are written when the program ends. */
+export function openLog(program: Program, env: Env): Log {
+	// Registered first, so that it runs last: all other steps may still write log lines.
+	program.onEnd(CLOSE_MS, flushLog);
+	return new Log(env);
+}
+
 /** Starts a broker with these services. It drains and stops when the program ends. */
 export async function startBroker(
 	program: Program,
 	env: Env,
 	schemas: readonly ServiceSchema[],
+	log = openLog(program, env),
 ): Promise<ServiceBroker> {
 	const services = schemas.map(({ name }) => name);
 	assertComplete(env, services, schemas);
 	if (services.includes("api") && env.PORT > 0)
 		await program.step(assertPortFree(env.HOST, env.PORT));
-	// Registered first, so that it runs last: all other steps may still write log lines.
-	program.onEnd(CLOSE_MS, flushLog);
 	const traces = await program.step(openTraces(env));
 	if (traces) program.onEnd(FLUSH_MS, () => traces.close());
-	const broker = createNode(brokerOptions(env, traces), env, schemas);
-	program.reportFailuresTo((error) =>
-		broker.logger.fatal("Unexpected failure; the process ends", { error }),
-	);
+	const broker = createNode(brokerOptions(env, traces, log), env, schemas);
+	program.reportUnexpectedTo(broker.logger);
 	// Opened first and closed last, so that probes also observe the start and the draining.
 	if (env.HEALTH_PORT > 0) {
 		const close = await program.step(openHealthListener(broker, env.HOST, env.HEALTH_PORT));

@@ -63,7 +63,7 @@ export async function prepareDatabases(
 	if (!DATABASE_URL) return startDatabases(program, DRAIN_MS, { ...target, services });
 	const late = "the databases of DATABASE_URL do not respond: check the load of the server";
 	const maxWait = TRANSPORTER ? JOIN_MS : 0;
-	await program.step(waitForDatabases(DATABASE_URL, target.root, services, maxWait), {
+	await program.step(waitForDatabases(program, DATABASE_URL, target.root, services, maxWait), {
 		ms: maxWait + ANSWER_MS,
 		late,
 	});
@@ -131,7 +131,7 @@ async function startDatabases(
 		);
 		if (services.includes("users")) {
 			const { problems } = await canonicalizeEmails(databaseUrl(url, "users"));
-			for (const problem of problems) print(`E-mail addresses: ${problem}`);
+			for (const problem of problems) program.warn(`E-mail addresses: ${problem}`);
 		}
 		// A checkpoint now shortens the later shutdown.
 		if (made.length > 0) forceCheckpoint(admin).catch(() => undefined);
@@ -148,24 +148,25 @@ async function startDatabases(
 }
 
 /**
- * Polls every second until the databases are reachable and migrated. Prints each reason for waiting
- * once.
+ * Polls every second until the databases are reachable and migrated. Reports each reason for
+ * waiting once.
  * @throws StartError with the current reason after `maxWait` milliseconds
  */
 async function waitForDatabases(
+	program: Program,
 	url: string,
 	root: string,
 	services: readonly string[],
 	maxWait: number,
 ): Promise<void> {
 	const end = Date.now() + maxWait;
-	for (let printed = ""; ; await pause(POLL_MS)) {
+	for (let reported = ""; ; await pause(POLL_MS)) {
 		try {
 			return await assertMigrated(url, root, services);
 		} catch (error) {
 			if (!(error instanceof StartError) || Date.now() >= end) throw error;
-			if (error.message !== printed) console.error(`Waiting: ${error.message}`);
-			printed = error.message;
+			if (error.message !== reported) program.warn(`Waiting: ${error.message}`);
+			reported = error.message;
 		}
 	}
 }

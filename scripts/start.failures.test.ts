@@ -4,7 +4,6 @@ import { type AddressInfo, createServer, type Socket } from "node:net";
 import { join } from "node:path";
 import { afterAll, afterEach, describe, expect, test } from "@jest/globals";
 import { processesWith } from "../lib/persistence/embedded-postgres/test/support.ts";
-import { eventually } from "../test/support/eventually.ts";
 import { cleanUp, makeDataFolder, runScript } from "../test/support/program.ts";
 import { SharedProcess } from "../test/support/shared-process.ts";
 
@@ -163,28 +162,6 @@ describe("npm start prints the reason and the next action in one line for", () =
 		}
 	});
 
-	test("a database that is not ready, for which a cluster node waits", async () => {
-		const server = createServer().listen(0, "127.0.0.1");
-		await once(server, "listening");
-		const { port } = server.address() as AddressInfo;
-		server.close();
-		const program = runScript("start", {
-			SERVICES: "shipping",
-			DATA_DIR: await makeDataFolder(),
-			TRANSPORTER: "nats://127.0.0.1:1",
-			DATABASE_URL: `postgres://{service}:hush@127.0.0.1:${port}/{service}`,
-		});
-		let printed = "";
-		program.child.stderr!.on("data", (chunk) => {
-			printed += chunk;
-		});
-		await eventually(() =>
-			expect(printed).toMatch(/Waiting: the database shipping on .* cannot be reached/),
-		);
-		const { code, errors } = await program.stop("SIGTERM");
-		expect({ code, lines: errors.split("\n").length }).toEqual({ code: 0, lines: 1 });
-	});
-
 	test("an invalid DATABASE_URL", async () => {
 		expect(
 			await earlyRefusal({ DATABASE_URL: "postgres://{service}:a/b#c@127.0.0.1/{service}" }),
@@ -205,5 +182,51 @@ describe("npm start prints the reason and the next action in one line for", () =
 		expect(await refusal({ NODE_OPTIONS: `--import "${old.replaceAll('"', '\\"')}"` })).toMatch(
 			/needs Node 24.*npm start/,
 		);
+	});
+});
+
+describe("npm run start:node writes as log lines", () => {
+	const startNode = async (env: Record<string, string>) =>
+		runScript("start:node", {
+			SERVICES: "shipping",
+			LOG_FORMAT: "json",
+			DATA_DIR: await makeDataFolder(),
+			...env,
+		});
+	const linesOf = (output: string) =>
+		output
+			.split("\n")
+			.filter(Boolean)
+			.map((line) => JSON.parse(line));
+
+	test("the reason why a start fails", async () => {
+		const program = await startNode({ SERVICES: "orders" });
+		expect(await program.ended).toEqual({ code: 1, errors: "" });
+		expect(linesOf(program.output())).toEqual([
+			{
+				level: "fatal",
+				timestamp: expect.any(String),
+				logger: "start",
+				service: "orders",
+				message: expect.stringMatching(/^SERVICES needs .*products.* or a TRANSPORTER/),
+			},
+		]);
+	});
+
+	test("that a node of a cluster waits for a database that is not ready", async () => {
+		const server = createServer().listen(0, "127.0.0.1");
+		await once(server, "listening");
+		const { port } = server.address() as AddressInfo;
+		server.close();
+		const program = await startNode({
+			TRANSPORTER: "nats://127.0.0.1:1",
+			DATABASE_URL: `postgres://{service}:hush@127.0.0.1:${port}/{service}`,
+		});
+		await program.waitForOutput(/Waiting/);
+		expect(await program.stop("SIGTERM")).toEqual({ code: 0, errors: "" });
+		const message = expect.stringMatching(
+			/^Waiting: the database shipping on .* cannot be reached/,
+		);
+		expect(linesOf(program.output())).toMatchObject([{ level: "warn", message }]);
 	});
 });

@@ -5,7 +5,7 @@ import { type Program, runProgram } from "../lib/process/lifecycle.ts";
 import { readEnv } from "../lib/settings/env.ts";
 import { selectedServices } from "../lib/settings/node.ts";
 import { assertDistinctPorts } from "../lib/settings/port.ts";
-import { addressOf, loadServices, startBroker } from "./broker.ts";
+import { addressOf, loadServices, openLog, startBroker } from "./broker.ts";
 import { claimDatabases, prepareDatabases, withDatabase } from "./databases.ts";
 import { canPrompt, openPrompt } from "./prompt.ts";
 import { screen } from "./screen.ts";
@@ -53,6 +53,8 @@ runProgram("moleculer-commerce", async (program) => {
 	if (watch) return restartOnChange(quiet);
 	const print = quiet ? () => undefined : (line: string) => console.log(line);
 	const given = readEnv();
+	const log = quiet ? openLog(program, given) : undefined;
+	if (log) program.reportTo(log.loggerOf("start"));
 	const folder = resolve(given.DATA_DIR);
 	const services = selectedServices(join(root, "services"), given.SERVICES);
 	assertSecrets(given, services);
@@ -79,7 +81,7 @@ runProgram("moleculer-commerce", async (program) => {
 		LOGLEVEL: given.LOGLEVEL ?? (quiet ? "info" : "warn"),
 	} as const;
 	print("Starting the services …");
-	const broker = await startBroker(program, env, await program.step(loading));
+	const broker = await startBroker(program, env, await program.step(loading), log);
 
 	const call = broker.call.bind(broker) as unknown as Call;
 	const logins =

@@ -73,6 +73,29 @@ test("runProgram prints a StartError as one line", async () => {
 	});
 });
 
+test("runProgram prints warnings, or sends them to a log with all errors", async () => {
+	const { ended } = start(`
+		program.warn("please wait");
+		program.reportTo({
+			warn: (message) => console.log("warn " + message),
+			fatal: (message, data) => console.log("fatal " + message, data?.error.message),
+		});
+		program.warn("still waiting");
+		program.onEnd(1000, () => { throw new Error("oops"); });
+		throw new StartError("this is wrong");
+	`);
+	const { code, lines } = await ended;
+	expect({ code, lines: lines.sort() }).toEqual({
+		code: 1,
+		lines: [
+			"fatal Unexpected failure; the process ends oops",
+			"fatal this is wrong undefined",
+			"please wait",
+			"warn still waiting",
+		],
+	});
+});
+
 test.each([
 	"throw new Error('oops')",
 	"Promise.reject(new Error('oops')); await new Promise(() => {})",

@@ -9,6 +9,12 @@ type Release = (elapsed: number) => unknown;
  */
 const ECHO_MS = 500;
 
+/** Log of a process, such as a logger of Moleculer. */
+export interface ProgramLog {
+	warn(message: string): void;
+	fatal(message: string, data?: { readonly error: unknown }): void;
+}
+
 /** Life cycle of a process. */
 export interface Program {
 	/**
@@ -27,8 +33,12 @@ export interface Program {
 	stop(exitCode?: number): Promise<never>;
 	/** Exits with code 1 and prints the error: a StartError as one line, others with their stack. */
 	fail(error: unknown): Promise<never>;
-	/** Sends unexpected errors to a logger instead of the console. */
-	reportFailuresTo(log: (error: unknown) => void): void;
+	/** Reports a condition that delays the start, or that the operator should correct. */
+	warn(message: string): void;
+	/** Sends all warnings and errors to a log instead of the console. */
+	reportTo(log: ProgramLog): void;
+	/** Sends only unexpected errors to a log. */
+	reportUnexpectedTo(log: ProgramLog): void;
 }
 
 const never = new Promise<never>(() => undefined);
@@ -44,11 +54,14 @@ export function runProgram(name: string, main: (program: Program) => Promise<voi
 	// During the start, nothing else may keep the process running.
 	const alive = setInterval(() => undefined, 2 ** 30);
 
+	let log: ProgramLog = {
+		warn: (message) => console.error(message),
+		fatal: (message) => console.error(`${name}: ${message}`),
+	};
 	let logUnexpected = (error: unknown): void =>
 		console.error(`${name} failed unexpectedly:`, error);
 	function report(error: unknown): void {
-		if (error instanceof StartError)
-			console.error(`${name}: ${error.message.replace(/(?<!\s)\s*\n\s*/g, " ")}`);
+		if (error instanceof StartError) log.fatal(error.message.replace(/(?<!\s)\s*\n\s*/g, " "));
 		else logUnexpected(error);
 	}
 
@@ -76,8 +89,13 @@ export function runProgram(name: string, main: (program: Program) => Promise<voi
 			if (endedAt === undefined) code = exitCode;
 			return end();
 		},
-		reportFailuresTo(log) {
-			logUnexpected = log;
+		warn: (message) => log.warn(message),
+		reportTo(other) {
+			log = other;
+			program.reportUnexpectedTo(other);
+		},
+		reportUnexpectedTo(other) {
+			logUnexpected = (error) => other.fatal("Unexpected failure; the process ends", { error });
 		},
 		fail(error) {
 			code = 1;

@@ -90,6 +90,12 @@ export class Log extends Base {
 		};
 	}
 
+	/** A logger for what happens outside of a broker. */
+	loggerOf(mod: string): Record<"warn" | "fatal", (...args: unknown[]) => void> {
+		const write = this.getLogHandler({ mod });
+		return { warn: (...args) => write("warn", args), fatal: (...args) => write("fatal", args) };
+	}
+
 	logs(level: Level): boolean {
 		return this.#pino.isLevelEnabled(level);
 	}

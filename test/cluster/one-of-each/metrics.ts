@@ -118,8 +118,7 @@ export const metrics = (open: () => Pairs) => {
 			cluster
 				.log()
 				.split("\n")
-				// Before its logger exists, a node prints that it waits for a database.
-				.filter((line) => line && !line.startsWith("Waiting: "))
+				.filter(Boolean)
 				.map((line) => JSON.parse(line) as Record<string, unknown>);
 		const isOrder = ({ logger, method, path }: Record<string, unknown>) =>
 			logger === "access" && method === "POST" && path === "/api/orders";
