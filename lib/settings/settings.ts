@@ -315,7 +315,8 @@ export const settings = shape({
 		convert: true,
 		default: 90,
 		description:
-			"Days after its last change that a cart is deleted; that of a guest after 30 days at most",
+			"Days without a change or a read by its owner after which a cart is deleted; " +
+			"that of a guest after 30 days at most",
 	},
 	ORDER_DEADLINE_MS: {
 		type: "number",

@@ -214,7 +214,9 @@ ${html.join("\n")}
 
 const reasons = new Map([
 	["OUT_OF_STOCK", "an item is out of stock"],
+	["COUPON_USED_UP", "a promotion of the order is used up"],
 	["PAYMENT_DECLINED", "the payment was declined"],
+	["PAYMENT_EXPIRED", "the payment was not confirmed in time"],
 	["UNDELIVERABLE", "we cannot deliver to the address of the order"],
 	["TIMED_OUT", "we could not complete it in time"],
 ]);

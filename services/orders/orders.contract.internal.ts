@@ -77,8 +77,9 @@ export const internalActions = {
 		retry: true,
 	},
 	/**
-	 * Outcomes of orders, for services that hold resources for them. `cancelled` is final. An order
-	 * is written before any other service receives its ID, so `unknown` is final as well.
+	 * Outcomes of orders, for services that hold resources for them. `cancelled` is final. `unknown`
+	 * is final for such a service as well: its release leaves a tombstone, which rejects a late call
+	 * for the order (docs/adr/0041). It is not final for carts, which create the ID first.
 	 */
 	fates: {
 		params: { order_ids: list({ type: "uuid" }, { max: 1000 }) },

@@ -42,7 +42,7 @@ export const users = contract({
 			...hashing,
 		},
 		verifyEmail: {
-			summary: "Verify an e-mail address with the token from the welcome message",
+			summary: "Verify an e-mail address with the token of a mailed link",
 			rest: "POST /users/verify-email",
 			repeatable: "a token is valid once",
 			strict: true,
@@ -197,7 +197,7 @@ export const users = contract({
 			...hashing,
 		},
 		remove: {
-			summary: "Deactivate a user; past orders keep referring to the user",
+			summary: "Deactivate a user and delete the address book; orders keep referring to the user",
 			rest: "DELETE /users/:id",
 			auth: "admin",
 			status: 204,

@@ -48,8 +48,10 @@ interface Measurement {
 export class Meter {
 	readonly target: Target;
 	readonly #responses = { confirmed: 0, undetermined: 0 };
-	/** Sequence number of the next operation. It continues over measurements to vary the products. */
-	/** Numbers of the next operations. Others would use up the carts, which are ordered once each. */
+	/**
+	 * Numbers of the next operations, which vary the products. Carts are counted separately because
+	 * each of them is ordered once.
+	 */
 	readonly #next = { carts: 0, others: 0 };
 
 	constructor(target: Target) {

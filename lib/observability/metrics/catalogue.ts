@@ -5,7 +5,7 @@ const DURATIONS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2
 const service = ["service"];
 
 /**
- * Domain-independent metrics. Those of a domain are in its `.metrics.ts`; docs/metrics.md lists
+ * Domain-independent metrics. Those of a domain are in its `metrics.ts`; docs/metrics.md lists
  * all.
  */
 export const catalogue = {

@@ -38,7 +38,7 @@ const PAGES: readonly LinkPage[] = [
 		path: "/password-reset",
 		route: "/api/users/password-reset/confirm",
 		title: "Set a new password",
-		text: "Choose a new password of 8 to 72 characters. You are then signed out everywhere.",
+		text: "Choose a new password of at least 8 characters. You are then signed out everywhere.",
 		button: "Set password",
 		password: true,
 		done: "Your new password is set. You can sign in with it now.",
@@ -58,7 +58,7 @@ const PAGES: readonly LinkPage[] = [
 		route: "/api/users/email-change/undo",
 		title: "Undo the change of your e-mail address",
 		text:
-			"Choose a new password of 8 to 72 characters. " +
+			"Choose a new password of at least 8 characters. " +
 			"Your account then uses this e-mail address again, and all sessions are signed out.",
 		button: "Undo the change",
 		password: true,

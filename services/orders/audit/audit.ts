@@ -133,7 +133,8 @@ export function createAudit({ db, call, retentionHours }: AuditOptions) {
 		// The last page also contains payments that the provider does not know by an order ID.
 		const ids = [...allIds].filter((id) => end === LAST || id <= end);
 		const uuids = ids.filter((id) => UUID.test(id));
-		// Read after the other services, because an order is written before they receive its ID.
+		// Read after the other services, so that orders written meanwhile are found. Only a reservation
+		// can precede its order, and `checkOrphan` accepts it until it expires.
 		const [rows, messages] = await Promise.all([
 			db.query<Row>(ORDERS, [uuids, Math.min(quiet, MAX_QUIET), retentionHours]),
 			mapAsync(chunks(uuids, MAX_RECORDS), (order_ids) =>

@@ -97,8 +97,8 @@ function StockPanel({ product }: { product: Product }) {
 			<Loaded of={found}>
 				{(stocks) => {
 					const stock = stocks.get(product.id);
-					// The inventory creates it after the event of the product.
-					if (!stock) return <Empty>The product has no stock record yet.</Empty>;
+					// It is created before the product, so it is missing only after a loss of data.
+					if (!stock) return <Empty>The product has no stock record.</Empty>;
 					return (
 						<>
 							<dl class="figures">
