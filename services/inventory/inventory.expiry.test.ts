@@ -85,6 +85,18 @@ test("an order that is confirmed during the check keeps its stock", async () => 
 	expect(await reserved()).toBe(2);
 });
 
+test("an order whose step is repeated during the check keeps its stock", async () => {
+	const { order_id, command, reserved } = await reserveOrder("unknown");
+	beforeResponse = async (ids) => {
+		if (!ids.includes(order_id)) return;
+		beforeResponse = () => undefined;
+		expect(await shop.call("inventory.reserve", command)).toEqual([{ status: "done" }]);
+		statuses.set(order_id, "open");
+	};
+	await waitForRequests(order_id, 2);
+	expect(await reserved()).toBe(2);
+});
+
 test("an order that is shipped during the check stays fulfilled", async () => {
 	const response = Promise.withResolvers<void>();
 	const { order_id, reserved } = await reserveOrder("confirmed");

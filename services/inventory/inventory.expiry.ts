@@ -1,7 +1,7 @@
 import type { Call } from "../../lib/contracts/contract.ts";
 import type { Outcome } from "../../lib/contracts/outcome.ts";
 import type { Database } from "../../lib/persistence/database.ts";
-import { expireHolds, holdStatements } from "../../lib/saga/expiry.ts";
+import { expireHolds, type HoldRef, holdStatements } from "../../lib/saga/expiry.ts";
 import type {} from "../orders/orders.contract.ts";
 
 interface ExpiryOptions {
@@ -9,9 +9,9 @@ interface ExpiryOptions {
 	readonly call: Call;
 	/** Lifetime of a reservation, and of each extension. */
 	readonly seconds: number;
-	release(orders: { order_id: string }[]): Promise<Outcome[]>;
+	release(holds: HoldRef[]): Promise<Outcome[]>;
 }
-const RESERVATIONS = holdStatements("reservations", "held");
+export const RESERVATIONS = holdStatements("reservations", "held");
 
 /**
  * Releases the reservations of orders that will never be confirmed, see {@link expireHolds}.
@@ -23,5 +23,5 @@ export const expire = ({ db, call, seconds, release }: ExpiryOptions): Promise<b
 		statements: RESERVATIONS,
 		seconds,
 		outcomesOf: (order_ids) => call("orders.fates", { order_ids }),
-		release: (ids) => release(ids.map((order_id) => ({ order_id }))),
+		release,
 	});

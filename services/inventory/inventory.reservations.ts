@@ -11,9 +11,11 @@ import {
 } from "../../lib/contracts/outcome.ts";
 import type { Infer } from "../../lib/contracts/schema.ts";
 import type { Tx } from "../../lib/persistence/database.ts";
+import type { HoldRef } from "../../lib/saga/expiry.ts";
 import type { HasDatabase } from "../../mixins/database.mixin.ts";
 import type { HasDurableEvents } from "../../mixins/durable-events.mixin.ts";
 import type { stock } from "./inventory.contract.ts";
+import { RESERVATIONS } from "./inventory.expiry.ts";
 import { allocate, type Line, mergeLines, type ReservationRequest } from "./inventory.rules.ts";
 import * as statements from "./inventory.statements.ts";
 
@@ -50,15 +52,21 @@ export function createReservations({ db, eventData, wakeRelay, seconds }: Depend
 			return orders.map(() => done);
 		}
 		// If nothing was inserted, some of the orders already have a reservation or tombstone.
-		const statusOf = inserted
-			? new Map<string, Status>()
-			: statusByOrder(await db.query<Row>(statements.RESERVE, columns));
+		const statusOf = inserted ? new Map<string, Status>() : await reserveSomeExist(columns);
 		const open = requests.filter(({ order_id }) => !statusOf.has(order_id));
 		const outcomes = open.length > 0 ? await reserveIndividually(open) : undefined;
 		wakeRelay();
 		return orders.map(
 			({ order_id }) => outcomes?.get(order_id) ?? reservationOutcome(statusOf.get(order_id)),
 		);
+	}
+
+	/** Reserves the stock of new orders, and renews the reservations of the others. */
+	async function reserveSomeExist(columns: readonly unknown[]): Promise<Map<string, Status>> {
+		const statusOf = statusByOrder(await db.query<Row>(statements.RESERVE, columns));
+		const held = [...statusOf].flatMap(([id, status]) => (status === "held" ? [id] : []));
+		const renewed = await db.query<Row>(RESERVATIONS.renew, [held, seconds]);
+		return new Map([...statusOf, ...statusByOrder(renewed)]);
 	}
 
 	/** Reserves stock order by order, on locked stock. */
@@ -93,7 +101,7 @@ export function createReservations({ db, eventData, wakeRelay, seconds }: Depend
 		});
 	}
 
-	async function release(orders: readonly CommandOrder[]): Promise<Outcome[]> {
+	async function release(orders: readonly (CommandOrder & HoldRef)[]): Promise<Outcome[]> {
 		const statusOf = new Map<string, Status>();
 		let open = distinctOrders(orders);
 		// Reservations that a concurrent transaction was changing are tried again.
@@ -102,6 +110,7 @@ export function createReservations({ db, eventData, wakeRelay, seconds }: Depend
 				orderIds(open),
 				open.map(({ order_id }) => eventData("inventory.released", { order_id })),
 				traceparentsOf(open),
+				open.map(({ expires_at = null }) => expires_at),
 			]);
 			for (const { order_id, status } of closed) statusOf.set(order_id, status);
 			open = open.filter(({ order_id }) => !statusOf.has(order_id));

@@ -107,30 +107,34 @@ export const RESERVE = sql(
 /**
  * Ends the reservations of orders and inserts a tombstone for an order without one. Returns the
  * final status by order, without orders that a concurrent transaction is changing.
+ * @param orders rows of order IDs, each with the expiry that its reservation must have, or null
  * @param onHand expression for the stock on hand afterwards
  * @param publish further CTEs, which insert events for the rows of `closed`
  */
 const closeReservations = (
 	name: string,
 	status: "released" | "fulfilled",
+	orders: string,
 	onHand: string,
 	publish = "",
 ) =>
 	sql(
 		name,
 		`with requested as materialized (
-				select w.order_id, coalesce(r.product_ids, '{}') as product_ids,
+				select w.order_id, w.expires_at, coalesce(r.product_ids, '{}') as product_ids,
 					coalesce(r.quantities, '{}') as quantities
-				from unnest($1::uuid[]) as w (order_id) left join reservations r using (order_id)
-				where r.status = 'held' or r.status is null),
+				from (${orders}) as w (order_id, expires_at) left join reservations r using (order_id)
+				where (r.status = 'held' or r.status is null)
+					and (w.expires_at is null or r.expires_at = w.expires_at)),
 			locked as (${lockStock("select unnest(product_ids) from requested")}),
 			closed as (
-				insert into reservations as r (order_id, status, product_ids, quantities)
-				select order_id, '${status}', product_ids, quantities from requested
+				insert into reservations as r (order_id, status, product_ids, quantities, expires_at)
+				select order_id, '${status}', product_ids, quantities, expires_at from requested
 				where (select count(*) from locked) is not null order by order_id
 				on conflict (order_id) do update set status = excluded.status, updated_at = now()
 					-- The stock of a reservation that was inserted meanwhile is not locked here.
 					where r.status = 'held' and r.product_ids = excluded.product_ids
+						and (excluded.expires_at is null or r.expires_at = excluded.expires_at)
 				returning r.order_id, r.status, r.product_ids, r.quantities),
 			updated as (${updateLockedStock("closed", onHand, "locked.reserved - line.quantity")})
 			${publish}
@@ -139,10 +143,14 @@ const closeReservations = (
 			where order_id = any($1) and status <> 'held'`,
 	);
 
-/** Releases reserved stock. `$2`: events; `$3`: traceparents. Tombstones publish no event. */
+/**
+ * Releases reserved stock. `$2`: events; `$3`: traceparents; `$4`: the expiry that each reservation
+ * must have, or null. Tombstones publish no event.
+ */
 export const RELEASE = closeReservations(
 	"release",
 	"released",
+	"select * from unnest($1::uuid[], $4::timestamptz[])",
 	"locked.on_hand",
 	`, published as (
 			insert into outbox (type, subject, data, traceparent)
@@ -152,7 +160,12 @@ export const RELEASE = closeReservations(
 );
 
 /** Takes the stock of shipped orders off the stock on hand. */
-export const FULFILL = closeReservations("fulfil", "fulfilled", "locked.on_hand - line.quantity");
+export const FULFILL = closeReservations(
+	"fulfil",
+	"fulfilled",
+	"select id, null::timestamptz from unnest($1::uuid[]) id",
+	"locked.on_hand - line.quantity",
+);
 
 /** Reservations and tombstones of orders. */
 export const FIND_RESERVATIONS = sql(

@@ -77,9 +77,9 @@ export const internalActions = {
 		retry: true,
 	},
 	/**
-	 * Outcomes of orders, for services that hold resources for them. `cancelled` is final. `unknown`
-	 * is final for such a service as well: its release leaves a tombstone, which rejects a late call
-	 * for the order (docs/adr/0041). It is not final for carts, which create the ID first.
+	 * Outcomes of orders, for services that hold resources for them. `cancelled` is final. An order
+	 * that is `unknown` may still be written: a cart creates the ID first, and stock is reserved
+	 * while the order is written.
 	 */
 	fates: {
 		params: { order_ids: list({ type: "uuid" }, { max: 1000 }) },

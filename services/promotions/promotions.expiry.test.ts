@@ -9,13 +9,16 @@ import { newOrder, promotionsOf } from "./test/commands.ts";
 let statuses: Map<string, OrderOutcome>;
 let requests: Map<string, number>;
 let isAvailable: boolean;
+let beforeResponse: (ids: string[]) => Promise<void> | undefined;
 let shop: Shop;
 beforeAll(async () => {
 	const ordersStub = stub(orders, {
 		fates: async ({ params: { order_ids } }) => {
 			for (const id of order_ids) requests.set(id, (requests.get(id) ?? 0) + 1);
 			if (!isAvailable) throw new Error("The orders service is unavailable");
-			return order_ids.map((id) => statuses.get(id) ?? "unknown");
+			const result = order_ids.map((id) => statuses.get(id) ?? "unknown");
+			await beforeResponse(order_ids);
+			return result;
 		},
 	});
 	shop = await startShop({
@@ -28,6 +31,7 @@ const { create, get, redeem, expectConsistentCounters } = promotionsOf(() => sho
 afterAll(() => shop?.stop());
 beforeEach(() => {
 	[statuses, requests, isAvailable] = [new Map(), new Map(), true];
+	beforeResponse = () => undefined;
 });
 
 /** Redeems the only use of a promotion for an order. */
@@ -65,6 +69,19 @@ test("a confirmed order keeps its uses and is not checked again", async () => {
 	const other = await redeemOrder("open");
 	await waitForRequests(other.order.order_id, 2);
 	expect([requests.get(order.order_id), await used()]).toEqual([1, 1]);
+});
+
+test("an order whose step is repeated during the check keeps its uses", async () => {
+	const { order, used } = await redeemOrder("unknown");
+	beforeResponse = async (ids) => {
+		if (!ids.includes(order.order_id)) return;
+		beforeResponse = () => undefined;
+		expect(await redeem(order)).toEqual([{ status: "done" }]);
+		statuses.set(order.order_id, "open");
+	};
+	await waitForRequests(order.order_id, 2);
+	expect(await used()).toBe(1);
+	await expectConsistentCounters();
 });
 
 test("releases nothing while the orders service is unavailable, and releases later", async () => {

@@ -134,25 +134,30 @@ export const MARK_EXCEEDED = sql(
  * Returns the uses and budgets of orders, and inserts a tombstone for an order without redemption.
  * Returns orders that are released, without those that a concurrent transaction is changing, each
  * with whether `is_exhausted` of a promotion has changed. `$1`: order IDs; `$2`: events; `$3`:
- * traceparents. Tombstones publish no event.
+ * traceparents; `$4`: the expiry that each redemption must have, or null. Tombstones publish no
+ * event.
  */
 export const RELEASE = sql(
 	"release",
 	`with requested as (
-			select w.order_id, customer, coalesce(promotion_ids, '{}') as promotion_ids,
+			select w.order_id, w.expires_at, customer, coalesce(promotion_ids, '{}') as promotion_ids,
 				coalesce(amounts, '{}') as amounts
-			from unnest($1::uuid[]) as w (order_id) left join redemptions r using (order_id)
-			where r.status = 'redeemed' or r.status is null),
+			from unnest($1::uuid[], $4::timestamptz[]) as w (order_id, expires_at)
+				left join redemptions r using (order_id)
+			where (r.status = 'redeemed' or r.status is null)
+				and (w.expires_at is null or r.expires_at = w.expires_at)),
 		locked as (
 			select id, used, spent, is_exhausted from promotions
 			where id = any (array(select unnest(promotion_ids) from requested)) order by id for update),
 		closed as (
-			insert into redemptions as r (order_id, status, customer, promotion_ids, amounts)
-			select order_id, 'released', customer, promotion_ids, amounts from requested
+			insert into redemptions as r
+				(order_id, status, customer, promotion_ids, amounts, expires_at)
+			select order_id, 'released', customer, promotion_ids, amounts, expires_at from requested
 			where (select count(*) from locked) is not null order by order_id
 			on conflict (order_id) do update set status = 'released', updated_at = now()
 				-- The promotions of a redemption that was inserted meanwhile are not locked here.
 				where r.status = 'redeemed' and r.promotion_ids = excluded.promotion_ids
+					and (excluded.expires_at is null or r.expires_at = excluded.expires_at)
 			returning r.order_id, r.customer, r.promotion_ids, r.amounts),
 		uses as (${usesOf("closed")}),
 		counted as (

@@ -11,6 +11,7 @@ import {
 	statusByOrder,
 } from "../../lib/contracts/outcome.ts";
 import type { Tx } from "../../lib/persistence/database.ts";
+import type { HoldRef } from "../../lib/saga/expiry.ts";
 import type { HasDatabase } from "../../mixins/database.mixin.ts";
 import type { HasDurableEvents } from "../../mixins/durable-events.mixin.ts";
 import {
@@ -20,6 +21,7 @@ import {
 	mergeUses,
 	type RedemptionRequest,
 } from "./promotions.allocation.rules.ts";
+import { REDEMPTIONS } from "./promotions.expiry.ts";
 import * as statements from "./promotions.redemptions.statements.ts";
 import type { Applicable } from "./promotions.rules.ts";
 
@@ -71,7 +73,9 @@ export function createRedemptions({ db, eventData, wakeRelay, rows, seconds }: D
 			const ids = uses.map(({ promotion_id }) => promotion_id);
 			const limits = await tx.query<Limits>(statements.LOCK_LIMITS, [[...new Set(ids)]]);
 			// The lock comes first: a concurrent redemption of these orders needs it too.
-			let statusOf = await findRedemptions(tx, requests);
+			let statusOf = statusByOrder(
+				await tx.query<Row>(REDEMPTIONS.renew, [orderIds(requests), seconds]),
+			);
 			const {
 				granted,
 				refused: usedUp,
@@ -103,7 +107,7 @@ export function createRedemptions({ db, eventData, wakeRelay, rows, seconds }: D
 		});
 	}
 
-	async function release(orders: readonly CommandOrder[]): Promise<Outcome[]> {
+	async function release(orders: readonly (CommandOrder & HoldRef)[]): Promise<Outcome[]> {
 		const released = new Set<string>();
 		let changed = false;
 		let open = distinctOrders(orders);
@@ -113,6 +117,7 @@ export function createRedemptions({ db, eventData, wakeRelay, rows, seconds }: D
 				orderIds(open),
 				open.map(({ order_id }) => eventData("promotion.released", { order_id })),
 				traceparentsOf(open),
+				open.map(({ expires_at = null }) => expires_at),
 			]);
 			for (const row of closed) {
 				released.add(row.order_id);
