@@ -38,7 +38,7 @@ export const eventActions = {
 		returns: list(object(deadLetter)),
 	},
 	deadLetter: {
-		summary: "Get a dead letter with its event and its error history",
+		summary: "Retrieve a dead letter with its event and its error history",
 		params: { event_id },
 		returns: object({
 			...deadLetter,
@@ -47,9 +47,9 @@ export const eventActions = {
 		}),
 		throws: ["DEAD_LETTER_NOT_FOUND"],
 	},
-	/** At least one field must be given. */
+	/** At least one field must be given. Skips invalid messages, which have no type. */
 	retryDeadLetters: {
-		summary: "Retry dead letters with all attempts",
+		summary: "Retry dead letters, with the full number of attempts",
 		params: filter,
 		returns: count,
 	},
@@ -143,7 +143,7 @@ export const eventActions = {
 		returns: count,
 	},
 	eventFigures: {
-		summary: "Get the backlog of events",
+		summary: "Retrieve the backlog of events",
 		params: {},
 		returns: object({
 			backlog: {

@@ -28,8 +28,9 @@ const LIST = `select ${LETTER_COLUMNS} from retries where ${MATCHES}
 		where group_name = $1 and event_id = $6))
 	order by dead_at, event_id limit $7`;
 const SHOW = `select ${LETTER_COLUMNS}, event, errors from retries where ${MATCHES}`;
-const RETRY = `update retries set attempts = 1, next_at = now(), dead_at = null where ${MATCHES}
-	returning 1 as done`;
+/** An invalid message, which is stored as text, has no event that a handler could process. */
+const RETRY = `update retries set attempts = 1, next_at = now(), dead_at = null
+	where ${MATCHES} and event->>'id' is not null returning 1 as done`;
 const DISCARD = `delete from retries where ${MATCHES} returning 1 as done`;
 
 /**

@@ -5,6 +5,7 @@ import { type Databases, makeDatabases } from "../../test/support/databases.ts";
 import { eventually } from "../../test/support/eventually.ts";
 import type { Event } from "../contracts/event.ts";
 import { Database, databaseUrl, type Tx } from "../persistence/database.ts";
+import { deadLetters } from "./dead-letters.ts";
 import { createInbox, deleteProcessedEvents, findRetries, type InboxOptions } from "./inbox.ts";
 
 let databases: Databases;
@@ -174,6 +175,33 @@ test("an event becomes a dead letter with all its errors after the last attempt"
 	await retry();
 	expect(attempt).toBe(3);
 	expect(await effects()).toEqual([]);
+});
+
+test("an invalid message cannot be retried, only discarded", async () => {
+	await box().storeInvalid("{ not JSON", new Error("invalid"));
+	const letters = deadLetters(db, "group");
+	const [letter] = await letters.list({}, undefined, 10);
+	const { event_id } = letter!;
+	expect(await letters.retry({ event_id })).toBe(0);
+	expect(await letters.list({}, undefined, 10)).toMatchObject([{ event_id }]);
+	expect(await letters.discard({ event_id })).toBe(1);
+});
+
+test("invalid messages that are due do not prevent retries and become dead letters", async () => {
+	const { accept, retry, storeInvalid } = box();
+	for (let i = 0; i < 50; i++) await storeInvalid(`invalid ${i}`, new Error("invalid"));
+	await db.query("update retries set dead_at = null, attempts = 1");
+	await box(refuse("one")).accept([event("one")]);
+	await eventually(async () => {
+		await retry();
+		expect(await effects()).toEqual(["one"]);
+	});
+	await eventually(async () => {
+		await retry();
+		expect((await retries()).every(({ dead_at }) => dead_at !== null)).toBe(true);
+	});
+	await accept([event("two")]);
+	expect(await effects()).toEqual(["one", "two"]);
 });
 
 test("an attempt waits for its backoff", async () => {

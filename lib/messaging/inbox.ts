@@ -21,7 +21,7 @@ const STORE_FAILED = sql(
  * 9562), so repeated deliveries are one dead letter.
  */
 const STORE_INVALID = sql(
-	"retries_bury",
+	"retries_store_invalid",
 	`insert into retries (group_name, event_id, event, errors, next_at, dead_at)
 	values ($1, overlay(overlay(md5($2::text) placing '8' from 13) placing '8' from 17)::uuid,
 		json_build_object('text', $2::text), jsonb_build_array($3::jsonb), now(), now())
@@ -31,7 +31,7 @@ const RETRY_BATCH = 50;
 /** The next retries, with the events of due ones and the milliseconds until the others are due. */
 const NEXT = sql(
 	"retries_next",
-	`select case when next_at <= now() then event end as event,
+	`select event_id, case when next_at <= now() then event end as event,
 		ceil(extract(epoch from next_at - now()) * 1000)::float8 as wait
 	from retries where group_name = $1 and dead_at is null order by next_at limit ${RETRY_BATCH}`,
 );
@@ -62,6 +62,12 @@ const MARK_FAILED = sql(
 			dead_at = case when $4::float8 is null then now() end
 	where group_name = $1 and event_id = $2`,
 );
+
+/** A stored event, or `{ text }` of an invalid message. */
+interface Retry {
+	readonly event_id: string;
+	readonly event: Event;
+}
 
 export interface InboxOptions {
 	readonly db: Database;
@@ -117,29 +123,30 @@ export function createInbox({ db, group, backoff, handle, onFailure, closing }: 
 	 * Retries an event unless another node does or did.
 	 * @returns whether it made an attempt
 	 */
-	async function retryEvent(event: Event): Promise<boolean> {
+	async function retryEvent({ event_id, event }: Retry): Promise<boolean> {
 		let tried = false;
 		let attempts = 0;
 		let reportFailure: (() => void) | undefined;
-		const fail = async (queryable: Queryable, failed: Event, error: unknown): Promise<void> => {
+		const fail = async (queryable: Queryable, error: unknown): Promise<void> => {
 			const wait = backoff[attempts] ?? null;
-			await queryable.query(MARK_FAILED, [group, failed.id, toFailureJson(error), wait]);
-			reportFailure = () => onFailure(error, failed, wait === null);
+			await queryable.query(MARK_FAILED, [group, event_id, toFailureJson(error), wait]);
+			reportFailure = () => onFailure(error, event, wait === null);
 		};
 		const attempt = async (tx: Tx): Promise<void> => {
-			const [held] = await tx.query<{ attempts: number }>(LOCK, [group, event.id]);
+			const [held] = await tx.query<{ attempts: number }>(LOCK, [group, event_id]);
 			if (!held) return;
 			attempts = held.attempts;
 			tried = true;
 			await tx.query("savepoint untried");
 			try {
+				if (!event.id) throw new Error("The message contains no event");
 				await processOnce([event])(tx);
-				await tx.query(MARK_DONE, [group, event.id]);
+				await tx.query(MARK_DONE, [group, event_id]);
 			} catch (error) {
 				// The event did not fail; it will be retried.
 				if (closing() && isOutage(error)) throw error;
 				await tx.query("rollback to savepoint untried");
-				await fail(tx, event, error);
+				await fail(tx, error);
 			}
 		};
 		try {
@@ -150,7 +157,7 @@ export function createInbox({ db, group, backoff, handle, onFailure, closing }: 
 			if (outage || !tried) throw error;
 			// The commit failed, so the attempt is counted in another transaction: otherwise the event
 			// would block others permanently.
-			await fail(db, event, error);
+			await fail(db, error);
 		}
 		reportFailure?.();
 		return tried;
@@ -164,7 +171,7 @@ export function createInbox({ db, group, backoff, handle, onFailure, closing }: 
 		 */
 		accept,
 		/** Stores an invalid message as a dead letter. */
-		async bury(text: string, error: unknown): Promise<void> {
+		async storeInvalid(text: string, error: unknown): Promise<void> {
 			await db.query(STORE_INVALID, [
 				group,
 				text.replaceAll("\0", "").slice(0, 10_000),
@@ -177,14 +184,14 @@ export function createInbox({ db, group, backoff, handle, onFailure, closing }: 
 		 * the next retry
 		 */
 		async retry(): Promise<boolean | number> {
-			const next = await db.query<{ event: Event | null; wait: number }>(NEXT, [group]);
-			const due = next.flatMap(({ event }) => event ?? []);
+			const next = await db.query<Partial<Retry> & { wait: number }>(NEXT, [group]);
+			const due = next.filter((row): row is Retry & { wait: number } => row.event !== null);
 			if (due.length === 0) return next[0]?.wait ?? Number.POSITIVE_INFINITY;
-			due.sort((a, b) => (a.sequence < b.sequence ? -1 : 1));
+			due.sort((a, b) => (a.event.sequence < b.event.sequence ? -1 : 1));
 			let tried = 0;
-			for (const event of due) {
+			for (const one of due) {
 				if (closing()) break;
-				if (await retryEvent(event)) tried++;
+				if (await retryEvent(one)) tried++;
 			}
 			return tried === RETRY_BATCH;
 		},

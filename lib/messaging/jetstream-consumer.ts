@@ -49,7 +49,7 @@ interface ConsumerOptions {
 	/** Processes events durably; rejected ones are redelivered. */
 	accept(events: Event[]): Promise<void>;
 	/** Stores an invalid message. */
-	bury(text: string, error: unknown): Promise<void>;
+	storeInvalid(text: string, error: unknown): Promise<void>;
 	onError(error: unknown): void;
 }
 
@@ -58,7 +58,7 @@ export function startConsumer({
 	ackWait,
 	open,
 	accept,
-	bury,
+	storeInvalid,
 	onError,
 }: ConsumerOptions): ConsumerHandle {
 	let stopping = false;
@@ -73,7 +73,7 @@ export function startConsumer({
 	);
 	async function process({ events, invalid }: UnpackedEvents): Promise<void> {
 		if (events.length > 0) await acceptBatch(events);
-		for (const { text, error } of invalid) await bury(text, error);
+		for (const { text, error } of invalid) await storeInvalid(text, error);
 	}
 	const timing = {
 		extendEvery: ackWait / 3,

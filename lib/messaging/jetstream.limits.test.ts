@@ -43,7 +43,7 @@ describeWith(["nats-server"], "events at the message limits of NATS", () => {
 	});
 	const event = (data: object) =>
 		({ id: uuid(), type: "order.created", subject: uuid(), data }) as unknown as Event;
-	const bury = async () => undefined;
+	const storeInvalid = async () => undefined;
 
 	test("rejects a server with a small limit and names the setting", async () => {
 		const small = await start(LEAST_MAX_PAYLOAD - 1);
@@ -65,7 +65,7 @@ describeWith(["nats-server"], "events at the message limits of NATS", () => {
 			"group",
 			"order.*",
 			async (found) => found.forEach(({ id }) => void received.add(id)),
-			bury,
+			storeInvalid,
 			async () => undefined,
 		);
 		await eventually(() => expect(received.size).toBe(20));

@@ -128,14 +128,14 @@ export async function openJetStream(options: StreamOptions) {
 		 * Consumes the stream for a group, from its last acknowledgment, across restarts and lost
 		 * connections.
 		 * @param accept processes events durably; rejected ones are redelivered
-		 * @param bury stores invalid messages
+		 * @param storeInvalid stores invalid messages
 		 * @param prepare runs before each start of consuming
 		 */
 		follow(
 			group: string,
 			pattern: string,
 			accept: (events: Event[]) => Promise<void>,
-			bury: (text: string, error: unknown) => Promise<void>,
+			storeInvalid: (text: string, error: unknown) => Promise<void>,
 			prepare: (state: ConsumerState) => Promise<void>,
 		): ConsumerHandle {
 			const { ackWait } = options;
@@ -147,7 +147,7 @@ export async function openJetStream(options: StreamOptions) {
 				ackWait,
 				open: () => openConsumer(consumer, prepare),
 				accept,
-				bury,
+				storeInvalid,
 				onError: (error) => onError(consumer.durable_name, error),
 			});
 		},

@@ -21,7 +21,7 @@ const RETRY_IDLE_MS = 5000;
 export function startConsuming(self: Self): (() => Promise<void>)[] {
 	const { broker, db, logger, name, $stream: stream, $patterns: patterns } = self;
 	const consumed = consumedCounters(self);
-	const { accept, bury, retry } = createInbox({
+	const { accept, storeInvalid, retry } = createInbox({
 		db,
 		group: name,
 		backoff: envOf(broker).EVENT_BACKOFF.split(",").map(Number),
@@ -38,7 +38,7 @@ export function startConsuming(self: Self): (() => Promise<void>)[] {
 			consumed[isDead ? "dead" : "failed"].add();
 			if (!isDead) self.$wakeRetries();
 			if (isDead) logger.error("An event became a dead letter", failed);
-			else logger.warn("An event handler failed; the event will be retried", failed);
+			else logger.warn("An event handler failed; will retry", failed);
 		},
 		closing: () => isClosing(self),
 	});
@@ -60,7 +60,7 @@ export function startConsuming(self: Self): (() => Promise<void>)[] {
 	const refill = startRefill(self, stream, patterns, accept);
 	self.$refill = refill;
 	const consumers = patterns.map((pattern) =>
-		stream.follow(name, pattern, accept, bury, refill.track),
+		stream.follow(name, pattern, accept, storeInvalid, refill.track),
 	);
 	return [...consumers.map(({ stop }) => stop), refill.stop, retries.stop];
 }

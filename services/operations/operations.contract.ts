@@ -95,7 +95,7 @@ export const operations = contract({
 			bulkhead: { concurrency: 8, queue: 100 },
 		},
 		getDeadLetter: {
-			summary: "Get a dead letter with its event and its error history",
+			summary: "Retrieve a dead letter with its event and its error history",
 			rest: "GET /operations/dead-letters/:service/:event_id",
 			auth: "admin",
 			params: { service, event_id: { type: "uuid" } },
@@ -103,7 +103,7 @@ export const operations = contract({
 			throws: ["DEAD_LETTER_NOT_FOUND"],
 		},
 		retry: {
-			summary: "Retry dead letters with all attempts; all of them without a field",
+			summary: "Retry the dead letters that match all given fields, or all if none is given",
 			rest: "POST /operations/dead-letters/retry",
 			repeatable: "a repeated request matches only events that have failed again",
 			auth: "admin",

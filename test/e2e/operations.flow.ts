@@ -18,7 +18,7 @@ export const operations: Flow = (open) => {
 	});
 
 	/** Stores the event of an order as a dead letter of a service that has already processed it. */
-	async function bury(service: string): Promise<string> {
+	async function makeDeadLetter(service: string): Promise<string> {
 		const customer = await register(shop);
 		const request = orderRequest(await makeProduct(shop, admin));
 		const order = await clientOf(shop, customer).orders.create(request);
@@ -63,7 +63,7 @@ export const operations: Flow = (open) => {
 	});
 
 	test("a dead letter is listed, shown, retried and counted in its queue", async () => {
-		const event_id = await bury("notifications");
+		const event_id = await makeDeadLetter("notifications");
 		const service = "notifications";
 		const list = async () => {
 			const { rows } = await client.operations.listDeadLetters({ service });
@@ -98,7 +98,7 @@ export const operations: Flow = (open) => {
 	});
 
 	test("while a service is down, it is reported, and other dead letters are listed", async () => {
-		const event_id = await bury("notifications");
+		const event_id = await makeDeadLetter("notifications");
 		await shop.without("shipping", async () => {
 			const { rows, unavailable } = await client.operations.listDeadLetters({ limit: 200 });
 			expect(unavailable).toContain("shipping");

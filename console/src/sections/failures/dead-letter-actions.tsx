@@ -50,8 +50,9 @@ interface DeadLetterActionsProps {
 	/** Is called after the event was retried or discarded. */
 	onDone(): void;
 }
-/** Buttons that retry and discard one dead letter. */
-export function DeadLetterActions({ of: { service, event_id }, onDone }: DeadLetterActionsProps) {
+/** Buttons that retry and discard one dead letter. An invalid message, without a type, has no retry. */
+export function DeadLetterActions({ of: letter, onDone }: DeadLetterActionsProps) {
+	const { service, event_id, type } = letter;
 	const one = { service, event_id };
 	const change = async (action: "retry" | "discard"): Promise<number> => {
 		const { count, unavailable } = await shop.operations[action](one);
@@ -62,12 +63,14 @@ export function DeadLetterActions({ of: { service, event_id }, onDone }: DeadLet
 	const gone = "The event was no longer a dead letter.";
 	return (
 		<>
-			<ActionButton
-				act={() => change("retry")}
-				done={(count) => (count > 0 ? "The event is retried." : gone)}
-			>
-				Retry
-			</ActionButton>
+			{type !== "" && (
+				<ActionButton
+					act={() => change("retry")}
+					done={(count) => (count > 0 ? "The event is retried." : gone)}
+				>
+					Retry
+				</ActionButton>
+			)}
 			<ActionButton
 				act={() => change("discard")}
 				done={(count) => (count > 0 ? "The event is discarded." : gone)}
