@@ -1,8 +1,8 @@
 import { type Database, type Statement, sql } from "../persistence/database.ts";
 
 /**
- * Outcome of a saga, for a service that holds resources for it. `cancelled` is final. A saga that is
- * `unknown` was interrupted before it was written. If it is written later, it first repeats its
+ * Outcome of a saga, for a service that holds resources for it. `cancelled` is final. A saga that
+ * is `unknown` was interrupted before it was written. If it is written later, it first repeats its
  * step, which finds the tombstone of the release, or renews the hold and so prevents the release.
  */
 type SagaOutcome = "open" | "confirmed" | "cancelled" | "unknown";

@@ -50,7 +50,7 @@ interface DeadLetterActionsProps {
 	/** Is called after the event was retried or discarded. */
 	onDone(): void;
 }
-/** Buttons that retry and discard one dead letter. An invalid message, without a type, has no retry. */
+/** Buttons that retry and discard one dead letter. An invalid message has no type and no retry. */
 export function DeadLetterActions({ of: letter, onDone }: DeadLetterActionsProps) {
 	const { service, event_id, type } = letter;
 	const one = { service, event_id };
