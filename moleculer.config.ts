@@ -4,6 +4,7 @@ import { join } from "node:path";
 import type { BrokerOptions } from "moleculer";
 import { LazyValidator } from "./lib/contracts/lazy-validator.ts";
 import { snapshotOf } from "./lib/health/node-snapshot.ts";
+import { natsOptions } from "./lib/messaging/nats-options.ts";
 import { Log } from "./lib/observability/logging/log.ts";
 import { openTracing } from "./lib/observability/tracing/open-tracing.ts";
 import type { Tracing } from "./lib/observability/tracing/tracing.ts";
@@ -138,11 +139,9 @@ const middlewares = (env: Env, traces: Tracing | undefined) =>
 const nats = (url: string, name: string) => ({
 	type: "NATS" as const,
 	options: {
-		url,
-		name,
+		...natsOptions(url, name),
 		// Detects a server that vanished without closing the connection after 10 seconds instead of 4
-		// minutes, and reconnects twice a second.
+		// minutes.
 		pingInterval: 5000,
-		reconnectTimeWait: 500,
 	},
 });

@@ -45,7 +45,7 @@ describeWith(["nats-server"], "messages larger than the limit of NATS", () => {
 	const received: number[] = [];
 	beforeAll(async () => {
 		folder = mkdtempSync(join(tmpdir(), "moleculer-commerce-large-"));
-		nats = await startNats(folder, MAX_PAYLOAD);
+		nats = await startNats(folder, { maxPayload: MAX_PAYLOAD });
 		const service = defineService(things)({
 			actions: {
 				async page({ params: { skip, limit } }) {

@@ -18,7 +18,7 @@ describeWith(["nats-server"], "events at the message limits of NATS", () => {
 	const start = async (maxPayload: number) => {
 		const folder = mkdtempSync(join(tmpdir(), "moleculer-commerce-limits-"));
 		folders.push(folder);
-		const server = await startNats(folder, maxPayload);
+		const server = await startNats(folder, { maxPayload });
 		servers.push(server);
 		return server.url;
 	};

@@ -4,6 +4,7 @@ import { eventBatchBytes } from "../resilience/message-size.ts";
 import { BATCH_FORMAT, packEvents } from "./event-batches.ts";
 import type { ConsumerHandle } from "./event-transport.ts";
 import { consumerConfig, consumerName, startConsumer } from "./jetstream-consumer.ts";
+import { natsOptions } from "./nats-options.ts";
 import type { Acknowledged } from "./outbox-destination.ts";
 import { assertMaxPayload } from "./payload-limit.ts";
 import { type StreamSize, streamConfig } from "./stream-config.ts";
@@ -20,7 +21,7 @@ import {
 const MAX_IN_TRANSIT = 50;
 
 export interface StreamOptions extends StreamSize {
-	/** nats://host:4222, comma-separated for several servers. */
+	/** URLs of the servers, see {@link natsOptions}. */
 	readonly servers: string;
 	/** Separates clusters that share a NATS server. */
 	readonly namespace: string;
@@ -44,13 +45,7 @@ export async function openJetStream(options: StreamOptions) {
 	const prefix = namespace ? `${namespace}.` : "";
 	const stream = namespace ? `EVENTS-${namespace}` : "EVENTS";
 	const subject = (type: string) => `${prefix}events.${type}`;
-	const connection = await connect({
-		servers: servers.split(","),
-		name,
-		maxReconnectAttempts: -1,
-		reconnectTimeWait: 500,
-		waitOnFirstConnect: true,
-	});
+	const connection = await connect({ ...natsOptions(servers, name), waitOnFirstConnect: true });
 	await assertMaxPayload(connection);
 	const js = connection.jetstream({ timeout: 5000 });
 	const manager = () => connection.jetstreamManager({ timeout: 5000, checkAPI: false });

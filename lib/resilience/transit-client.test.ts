@@ -21,7 +21,7 @@ describeWith(["nats-server"], "the private NATS client of Moleculer's transporte
 	let broker: ServiceBroker;
 	beforeAll(async () => {
 		folder = mkdtempSync(join(tmpdir(), "moleculer-commerce-transit-"));
-		nats = await startNats(folder, 256 * 1024);
+		nats = await startNats(folder, { maxPayload: 256 * 1024 });
 		broker = new ServiceBroker({
 			logger: false,
 			transporter: { type: "NATS", options: { url: nats.url } },

@@ -65,7 +65,8 @@ export const settings = shape({
 		optional: true,
 		pattern: "^nats://",
 		description:
-			"NATS server of the cluster, nats://host:4222; without it, everything runs in this process",
+			"NATS server of the cluster, nats://host:4222 or nats://user:password@host:4222; " +
+			"without it, everything runs in this process",
 	},
 	CACHER: {
 		type: "string",

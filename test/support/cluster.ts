@@ -80,7 +80,9 @@ export async function startCluster(options: {
 		return result;
 	};
 	try {
-		const nats = await track(startNats(folder, options.maxPayload), (server) => server.stop());
+		const nats = await track(startNats(folder, { maxPayload: options.maxPayload }), (server) =>
+			server.stop(),
+		);
 		const redis = await track(startRedis(folder), (server) => server.stop());
 		const withDatabase = options.services.filter((name) => domains.includes(name));
 		const postgres = options.postgres

@@ -43,19 +43,24 @@ export function describeWith(servers: readonly Name[], title: string, tests: () 
 	}
 }
 
-/**
- * @param folder for its data and its log
- * @param maxPayload in bytes, instead of the configured value
- * @param store size of JetStream's store, such as "1MB", instead of the configured value
- */
-export function startNats(folder: string, maxPayload?: number, store?: string): Promise<Server> {
+interface NatsOptions {
+	/** In bytes, instead of the configured value. */
+	readonly maxPayload?: number | undefined;
+	/** Size of JetStream's store, such as "1MB", instead of the configured value. */
+	readonly store?: string | undefined;
+	/** Further arguments of each start. */
+	args?(): readonly string[];
+}
+/** @param folder for its data and its log */
+export function startNats(folder: string, options: NatsOptions = {}): Promise<Server> {
+	const { maxPayload, store, args = () => [] } = options;
 	const file = findServer("nats-server")!;
 	return startServer({
 		name: "nats",
 		scheme: "nats",
 		file,
 		folder,
-		args: (port) => natsArguments(file, folder, port, maxPayload, store),
+		args: (port) => [...natsArguments(file, folder, port, maxPayload, store), ...args()],
 		probe: { request: "", response: /^INFO / },
 	});
 }

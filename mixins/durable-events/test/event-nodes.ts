@@ -42,7 +42,7 @@ export function eventNodes({ producers, groups, nats: limits, settings, logger }
 	if (limits) {
 		beforeAll(async () => {
 			folder = mkdtempSync(join(tmpdir(), "moleculer-commerce-stream-"));
-			nats = await startNats(folder, undefined, limits.store);
+			nats = await startNats(folder, limits);
 		});
 		afterAll(async () => {
 			await nats?.stop();
