@@ -31,6 +31,10 @@ export const keyOf = ({
 	reference,
 }: Pick<Transaction, "type" | "state" | "reference">) => `${type} ${state} ${reference}`;
 
+/** Whether a transaction states that its refund was not paid. */
+export const isRefundFailure = ({ type, state }: Pick<Transaction, "type" | "state">): boolean =>
+	type === "refund_failed" ? state === "succeeded" : type === "refund" && state === "failed";
+
 /**
  * The balance of a set of transactions. It depends neither on their order nor on repetitions, so
  * the news of a provider may arrive late, twice and in any order. For the same reason each status
@@ -48,10 +52,7 @@ export function balanceOf(transactions: Iterable<Transaction>): Balance {
 				byReference.set(reference, Math.max(amount, byReference.get(reference) ?? 0));
 		return byReference;
 	};
-	const failedRefunds = [
-		...amounts("refund", "failed").keys(),
-		...amounts("refund_failed", "succeeded").keys(),
-	];
+	const failedRefunds = [...all.values()].filter(isRefundFailure).map(({ reference }) => reference);
 	const captured = sum(amounts("capture", "succeeded"));
 	const refunded = sum(amounts("refund", "requested", "succeeded"), failedRefunds);
 	const disputed = sum(amounts("dispute", "succeeded"), [

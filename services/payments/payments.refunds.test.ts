@@ -137,6 +137,19 @@ test("a reversal ends when its refund is accepted; an operator repeats a failed 
 	expect(await ledgerEntry(order)).toEqual({ authorized: 0, charged: 10, refunded: 10 });
 });
 
+test.each(["reversed", "The payment arrived after the order was cancelled"])(
+	"a reversal returns the rest after a refund with the reason %p",
+	async (reason) => {
+		const { order, id } = await captured("tok_ok");
+		await refund(id, { amount: 4, reason });
+		expect(await reverse(order)).toEqual([done]);
+		expect(await list(order.order_id)).toMatchObject([{ status: "refunded", refunded_amount: 10 }]);
+		expect(await ledgerEntry(order)).toEqual({ authorized: 0, charged: 10, refunded: 10 });
+		const events = await query("select data from outbox where subject = $1", [order.order_id]);
+		expect(events.filter(({ data }) => "late" in (data as object))).toEqual([]);
+	},
+);
+
 test("records a refund that was made at the provider", async () => {
 	const { order, id } = await captured("tok_ok");
 	await query(

@@ -6,7 +6,9 @@ import {
 	ledgerOf,
 	planReservation,
 	planUpdate,
+	type RequestedRefund,
 	type StoredPayment,
+	type Update,
 } from "./payments.updates.ts";
 import type { ProviderRecord, ProviderTransaction } from "./providers/provider.ts";
 
@@ -47,21 +49,20 @@ const entry = (
 function apply(locked: LockedPayment, report: Partial<ProviderRecord>) {
 	const update = planUpdate(locked, report, eventData as never, at);
 	if (!update) return { locked, events: [] };
-	const { payment, transactions, refund, events } = update;
-	const row = refund && {
-		...refund,
-		created_at: at,
-		settled_at: null,
-		failed_at: null,
-		failure_reason: null,
-	};
-	const next: LockedPayment = {
-		payment,
-		stored: transactions,
-		refunds: row ? [...locked.refunds, row] : locked.refunds,
-	};
-	return { locked: next, events: events.map(({ type }) => type) };
+	return { locked: write(locked, update), events: update.events.map(({ type }) => type) };
 }
+function write({ refunds }: LockedPayment, update: Update): LockedPayment {
+	const { payment, transactions: stored, refund } = update;
+	const unsettled = { created_at: at, settled_at: null, failed_at: null, failure_reason: null };
+	return { payment, stored, refunds: refund ? [...refunds, { ...refund, ...unsettled }] : refunds };
+}
+/** Records a refund as the request of an administrator does. */
+const reserve = (locked: LockedPayment, refund: RequestedRefund): LockedPayment =>
+	write(locked, planReservation(locked, refund, at));
+const reverse = (locked: LockedPayment, reversal: "begun" | "done" = "begun"): LockedPayment => ({
+	...locked,
+	payment: { ...locked.payment, reversal },
+});
 function applyAll(locked: LockedPayment, reports: readonly Partial<ProviderRecord>[]) {
 	const events: string[] = [];
 	let current = locked;
@@ -125,8 +126,7 @@ test("a repeated report changes nothing", () => {
 
 test("money that is captured during or after a reversal is paid out once", () => {
 	for (const reversal of ["begun", "done"] as const) {
-		const reversed = { ...open, payment: { ...payment, reversal } };
-		const { locked, events } = applyAll(reversed, [
+		const { locked, events } = applyAll(reverse(open, reversal), [
 			{ result: captured },
 			{ result: captured },
 			{ transactions: [entry("refund_failed", "succeeded", "p", 10)] },
@@ -138,14 +138,70 @@ test("money that is captured during or after a reversal is paid out once", () =>
 });
 
 test("a payout of an amount that was refunded otherwise is repeated with the rest", () => {
-	const reversed = { ...open, payment: { ...payment, reversal: "done" as const } };
-	const { locked } = applyAll(reversed, [
+	const { locked } = applyAll(reverse(open, "done"), [
 		{ result: captured },
 		{ transactions: [entry("refund", "succeeded", "re_1", 3)] },
 		{ transactions: [entry("refund_failed", "succeeded", "p", 10)] },
 	]);
 	expect(locked.refunds.map(({ amount }) => amount)).toEqual([10, 7]);
 	expect(locked.payment).toMatchObject({ status: "refunded", refunded_amount: 10 });
+});
+
+test.each(["reversed", "The payment arrived after the order was cancelled"])(
+	"pays out the rest after a refund with the reason of a payout, %p",
+	(reason) => {
+		const refund = { id: "r", amount: 4, reason };
+		const refunded = reserve(apply(open, { result: captured }).locked, refund);
+		const settled = { transactions: [entry("refund", "succeeded", "r", 4)] };
+		const { locked } = applyAll(reverse(refunded), [{}, settled]);
+		expect(locked.refunds).toMatchObject([
+			{ id: "r", amount: 4 },
+			{ id: "p", amount: 6, reason: "reversed" },
+		]);
+		expect(locked.payment).toMatchObject({ status: "refunded", refunded_amount: 10 });
+		const { events } = planUpdate(refunded, settled, eventData as never, at)!;
+		expect(events.map(({ event }) => Object.keys(JSON.parse(event)))).not.toContainEqual(
+			expect.arrayContaining(["late"]),
+		);
+	},
+);
+
+test("pays out a disputed part of a reversed payment after the dispute was won", () => {
+	const dispute = entry("dispute", "succeeded", "d", 4);
+	const won = entry("dispute_reversed", "succeeded", "d", 4);
+	const { locked } = applyAll(reverse(open), [
+		{ result: captured, transactions: [dispute] },
+		{ transactions: [dispute, won] },
+		{ transactions: [dispute, won] },
+	]);
+	expect(locked.refunds.map(({ amount }) => amount)).toEqual([6, 4]);
+	expect(new Set(locked.refunds.map(({ id }) => id)).size).toBe(2);
+	expect(locked.payment).toMatchObject({ status: "refunded", refunded_amount: 10 });
+});
+
+test("leaves a refund that fails after a payout to an operator", () => {
+	const refund = { id: "r", amount: 4, reason: null };
+	const refunded = reserve(apply(open, { result: captured }).locked, refund);
+	const { locked } = applyAll(reverse(refunded), [
+		{},
+		{ transactions: [entry("refund_failed", "succeeded", "r", 4)] },
+		{},
+	]);
+	expect(locked.refunds.map(({ amount }) => amount)).toEqual([4, 6]);
+	expect(locked.payment).toMatchObject({ status: "partially_refunded", refunded_amount: 6 });
+});
+
+test("publishes an operator's repetition of a failed payout of late money as late", () => {
+	const { locked } = applyAll(reverse(open, "done"), [
+		{ result: captured },
+		{ transactions: [entry("refund_failed", "succeeded", "p", 10)] },
+	]);
+	const repeated = reserve(locked, { id: "r", amount: 10, reason: "Paid to another account" });
+	const settled = { transactions: [entry("refund", "succeeded", "r", 10)] };
+	const { events } = planUpdate(repeated, settled, eventData as never, at)!;
+	expect(events.map(({ event }) => JSON.parse(event))).toMatchObject([
+		{ type: "payment.refunded", amount: 10, late: true, user_id: "u" },
+	]);
 });
 
 test("money that is captured after a decline or a void is paid out", () => {
@@ -194,9 +250,9 @@ test.each(["u", GUEST])("a tombstone publishes the refund of late money of %s", 
 
 test("a reservation reduces the refundable amount, and its failure restores it", () => {
 	const { locked } = apply(open, { result: captured });
-	const { payment: reserved } = planReservation(locked, { id: "r", amount: 10, reason: null }, at);
-	expect(reserved).toMatchObject({ status: "refunded", refunded_amount: 10 });
-	const { locked: failed } = applyAll({ ...locked, payment: reserved }, [
+	const reserved = reserve(locked, { id: "r", amount: 10, reason: null });
+	expect(reserved.payment).toMatchObject({ status: "refunded", refunded_amount: 10 });
+	const { locked: failed } = applyAll(reserved, [
 		{ transactions: [entry("refund", "requested", "r", 10)] },
 		{ transactions: [entry("refund_failed", "succeeded", "r", 10)] },
 	]);

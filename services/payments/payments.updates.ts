@@ -5,6 +5,7 @@ import {
 	type Balance,
 	balanceOf,
 	impliedBy,
+	isRefundFailure,
 	keyOf,
 	type RefundRow,
 	reportedBy,
@@ -61,8 +62,7 @@ export const ledgerOf = ({ payment, refunds, stored }: LockedPayment): Map<strin
 /**
  * Plans the changes of a payment. The result depends on the set of reports so far, not on their
  * order or repetition. A payment that is reversed, or was reported as failed, must not keep money:
- * an amount that is captured then is paid out, once. The ID of the payment is the ID of that
- * refund.
+ * an amount that is refundable then is paid out.
  * @returns undefined if the report contains nothing new
  */
 export function planUpdate(
@@ -114,26 +114,33 @@ const differs = (one: StoredPayment, other: StoredPayment): boolean =>
 	(Object.keys(other) as (keyof StoredPayment)[]).some((field) => one[field] !== other[field]);
 
 function planPayout(
-	{ payment: { id, currency, reversal }, refunds }: LockedPayment,
+	locked: LockedPayment,
 	before: Balance,
 	ledger: ReadonlyMap<string, Transaction>,
 ): RequestedRefund | null {
+	const { id, currency, reversal } = locked.payment;
 	const { refundable } = balanceOf(ledger.values());
 	const hasFailed = before.status === "declined" || before.status === "voided";
 	if (!(reversal || hasFailed) || refundable === 0) return null;
-	const earlier = refunds.filter(isPayout);
 	const amount = fromUnits(refundable, currency);
-	// A payout that failed is repeated only with a smaller amount: someone has refunded a part at the
-	// provider meanwhile. For any other failure, an operator finds out how to pay the buyer.
-	const isFailed = (payout: RefundRow) =>
-		ledger.has(`refund_failed succeeded ${payout.id}`) || ledger.has(`refund failed ${payout.id}`);
-	if (earlier.some((payout) => !isFailed(payout) || payout.amount <= amount)) return null;
-	const isLate = reversal === "done" || hasFailed || before.status === "processing";
-	const reason = earlier[0]?.reason ?? (isLate ? LATE : REVERSED);
-	return { id: earlier.length > 0 ? newId() : id, amount, reason };
+	const first = firstPayoutOf(locked);
+	if (!first) {
+		const isLate = reversal === "done" || hasFailed || before.status === "processing";
+		return { id, amount, reason: isLate ? LATE : REVERSED };
+	}
+	// The rest after a payout, for example of a dispute that was won, is paid out as well. A refund
+	// that failed is repeated only with a smaller amount: someone has refunded a part at the provider
+	// meanwhile. For any other failure, an operator finds out how to pay the buyer.
+	const failures = [...ledger.values()].filter(isRefundFailure);
+	if (failures.some((failure) => failure.amount <= refundable)) return null;
+	return { id: newId(), amount, reason: first.reason };
 }
-/** Whether a refund returns money that no order needs. */
-const isPayout = ({ reason }: RefundRow): boolean => reason === LATE || reason === REVERSED;
+/**
+ * The first payout of a payment. Its ID is that of the payment, which no other refund has. The
+ * reason does not identify a payout: administrators choose the reasons of their refunds.
+ */
+const firstPayoutOf = ({ payment, refunds }: LockedPayment): RefundRow | undefined =>
+	refunds.find(({ id }) => id === payment.id);
 
 /** The transaction that reserves the amount of a refund. */
 const requestOf = (
@@ -206,18 +213,18 @@ const PUBLISHED: Partial<Record<string, EventType>> = {
 
 /** Events of new transactions. A tombstone only publishes the refund of late money. */
 function* eventsOf(
-	{ payment, refunds }: LockedPayment,
+	locked: LockedPayment,
 	after: Balance,
 	added: readonly Transaction[],
 	eventData: HasDurableEvents["eventData"],
 ): Iterable<Update["events"][number]> {
+	const { payment, refunds } = locked;
 	const { id: payment_id, order_id, currency, status, user_id } = payment;
 	const buyer = user_id ?? payment.buyer_id;
 	const recipient = buyer === GUEST ? {} : { user_id: buyer };
+	const isLateMoney = firstPayoutOf(locked)?.reason === LATE;
 	const isLate = (reference: string) =>
-		buyer !== null &&
-		currency !== "" &&
-		refunds.some(({ id, reason }) => id === reference && reason === LATE);
+		isLateMoney && buyer !== null && currency !== "" && refunds.some(({ id }) => id === reference);
 	const details = ({ amount, reason, reference }: Transaction, type: EventType) => ({
 		order_id,
 		payment_id,
