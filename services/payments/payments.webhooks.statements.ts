@@ -1,12 +1,16 @@
 import { sql } from "../../lib/persistence/database.ts";
 import { backoff, CLAIM_LIMIT } from "./payments.statements.ts";
 
-/** Stores an event once. An event that concerns no payment needs no processing. */
-export const STORE_EVENT = sql(
-	"store_webhook_event",
+/**
+ * Stores events once each, and returns the new ones. Ordered, so that concurrent batches cannot
+ * deadlock. An event that concerns no payment needs no processing.
+ */
+export const STORE_EVENTS = sql(
+	"store_webhook_events",
 	`insert into payment_webhook_events (provider, event_id, type, order_id, processed_at)
-	values ($1, $2, $3, $4, case when $4::uuid is null then now() end)
-	on conflict do nothing returning event_id`,
+	select $1, event_id, type, order_id, case when order_id is null then now() end
+	from unnest($2::text[], $3::text[], $4::uuid[]) as w (event_id, type, order_id)
+	order by event_id on conflict do nothing returning event_id`,
 );
 
 /**

@@ -2,13 +2,14 @@ import { createHmac, timingSafeEqual } from "node:crypto";
 import { afterAll, beforeAll, beforeEach, expect, test } from "@jest/globals";
 import { v7 as uuid } from "uuid";
 import { throwError } from "../../lib/contracts/contract.ts";
+import { Database, databaseUrl } from "../../lib/persistence/database.ts";
 import { eventually } from "../../test/support/eventually.ts";
 import { stubbedServices } from "../../test/support/gateway.ts";
 import { newOrder, type Order, paymentActions } from "../../test/support/payments.ts";
 import { type Shop, startShop } from "../../test/support/shop.ts";
 import { payments } from "./payments.contract.ts";
 import type { Dependencies } from "./payments.dependencies.ts";
-import type { createWebhooks } from "./payments.webhooks.ts";
+import { createWebhooks } from "./payments.webhooks.ts";
 import type { Headers, PaymentProvider, WebhookEvent } from "./providers/provider.ts";
 
 const SECRET = "a secret for tests";
@@ -212,4 +213,25 @@ test("stores recent events of the provider whose webhooks were lost, each once",
 	expect(await webhooks.catchUp()).toBe(false);
 	await webhooks.consume();
 	expect(await list(order.order_id)).toMatchObject([{ status: "captured" }]);
+});
+
+test("stores many recent events of the provider with a single database connection", async () => {
+	const events = Array.from({ length: 1000 }, (_, i) => ({
+		id: `many ${i}`,
+		type: "dispute",
+		key: i % 2 === 0 ? null : `pi_${i}`,
+	}));
+	const db = new Database({ url: databaseUrl(shop.databases.pattern, "payments"), poolSize: 1 });
+	try {
+		const { catchUp } = createWebhooks(
+			{ db, provider: { ...provider, recentEvents: async () => events } },
+			{ lookUp: async () => [] },
+		);
+		expect(await catchUp()).toBe(true);
+		expect(await catchUp()).toBe(false);
+	} finally {
+		await db.close();
+	}
+	const ids = (await stored()).map(({ event_id }) => event_id);
+	expect(ids).toEqual(expect.arrayContaining(events.map(({ id }) => id)));
 });

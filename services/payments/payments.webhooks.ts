@@ -8,7 +8,7 @@ import {
 	MARK_PROCESSED,
 	PRUNE_EVENTS,
 	PRUNE_LIMIT,
-	STORE_EVENT,
+	STORE_EVENTS,
 } from "./payments.webhooks.statements.ts";
 import type { Headers, WebhookEvent } from "./providers/provider.ts";
 
@@ -30,14 +30,17 @@ export function createWebhooks(
 	async function receive(name: string, body: Buffer, headers: Headers): Promise<boolean> {
 		if (name !== provider.name || !provider.verifyWebhook)
 			return throwError(payments, "PROVIDER_NOT_FOUND");
-		return store(await provider.verifyWebhook(body, headers));
+		return store([await provider.verifyWebhook(body, headers)]);
 	}
 
-	/** Stores an event once. @returns whether it is new */
-	async function store({ id, type, key }: WebhookEvent): Promise<boolean> {
-		const order_id = key !== null && UUID.test(key) ? key : null;
-		const stored = await db.query(STORE_EVENT, [provider.name, id, type, order_id]);
-		return stored.length > 0;
+	/** Stores events once each. @returns whether one of them is new */
+	async function store(events: readonly WebhookEvent[]): Promise<boolean> {
+		const rows = events.map(({ key, ...event }) => ({
+			...event,
+			order_id: key !== null && UUID.test(key) ? key : null,
+		}));
+		const values = columns(rows, ["id", "type", "order_id"]);
+		return (await db.query(STORE_EVENTS, [provider.name, ...values])).length > 0;
 	}
 
 	/**
@@ -46,8 +49,7 @@ export function createWebhooks(
 	 */
 	async function catchUp(): Promise<boolean> {
 		const events = (await provider.recentEvents?.()) ?? [];
-		const isNew = await Promise.all(events.map(store));
-		return isNew.includes(true);
+		return events.length > 0 && store(events);
 	}
 
 	/**

@@ -1,11 +1,13 @@
 import { afterAll, beforeAll, expect, test } from "@jest/globals";
 import Stripe from "stripe";
 import { v7 as uuid } from "uuid";
+import { Database, databaseUrl } from "../../../../lib/persistence/database.ts";
 import {
 	startStripeProvider,
 	type TestedStripe,
 } from "../../../../test/support/payment-providers.ts";
 import type { PaymentProvider } from "../provider.ts";
+import { createWebhooks } from "./webhook.ts";
 
 const [OLD, NEW, OTHER] = ["whsec_old", "whsec_new", "whsec_other"] as const;
 const TOLERANCE_SECONDS = 300;
@@ -141,4 +143,24 @@ test("lists recent events about disputes and failed refunds", async () => {
 		]),
 	);
 	expect(events.filter(({ type }) => type.startsWith("payment_intent."))).toEqual([]);
+});
+
+test("lists many recent events with a single database connection", async () => {
+	const intents = [await tested.intentIdOf(key), "pi_unknown", null];
+	const events = Array.from({ length: 1000 }, (_, i) => ({
+		id: `evt_${i}`,
+		type: "charge.dispute.created",
+		data: { object: { object: "dispute", payment_intent: intents[i % intents.length] } },
+	}));
+	const list = () => ({ autoPagingToArray: async () => events });
+	const sdk = { events: { list } } as unknown as Stripe;
+	const db = new Database({ url: databaseUrl(tested.databases.pattern, "payments"), poolSize: 1 });
+	try {
+		const { recentEvents } = createWebhooks({ db, sdk, secrets: [] });
+		expect(await recentEvents()).toEqual(
+			events.map(({ id, type }, i) => ({ id, type, key: i % intents.length === 0 ? key : null })),
+		);
+	} finally {
+		await db.close();
+	}
 });

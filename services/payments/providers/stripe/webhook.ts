@@ -46,32 +46,33 @@ export function createWebhooks({ db, sdk, secrets }: WebhooksOptions) {
 	}
 
 	/**
-	 * The order of an event, by its intent. An intent is stored before it is confirmed, so the intent
-	 * of an event that matters is always found.
+	 * Adds the orders of events, by their intents. An intent is stored before it is confirmed, so the
+	 * intent of an event that matters is always found.
 	 */
-	async function keyOf(object: EventObject): Promise<string | null> {
-		const id = intentIdOf(object);
-		const [row] = id ? await db.query<{ key: string }>(FIND_BY_INTENTS, [[id]]) : [];
-		return row?.key ?? null;
+	async function withKeys(events: readonly Stripe.Event[]): Promise<WebhookEvent[]> {
+		const intentIds = events.map(({ data }) => intentIdOf(data.object as EventObject));
+		const wanted = new Set(intentIds.filter((id) => id !== undefined));
+		const rows =
+			wanted.size > 0
+				? await db.query<{ key: string; intent_id: string }>(FIND_BY_INTENTS, [[...wanted]])
+				: [];
+		const keys = new Map(rows.map(({ key, intent_id }) => [intent_id, key]));
+		return events.map(({ id, type }, i) => ({ id, type, key: keys.get(intentIds[i]!) ?? null }));
 	}
-
-	const webhookEvent = async ({ id, type, data }: Stripe.Event): Promise<WebhookEvent> => ({
-		id,
-		type,
-		key: await keyOf(data.object as EventObject),
-	});
 
 	return {
 		/** @throws INVALID_SIGNATURE */
-		verifyWebhook: async (body: Buffer, headers: Headers) =>
-			webhookEvent(verify(body, headers["stripe-signature"] ?? "")),
+		async verifyWebhook(body: Buffer, headers: Headers): Promise<WebhookEvent> {
+			const [event] = await withKeys([verify(body, headers["stripe-signature"] ?? "")]);
+			return event!;
+		},
 		/** At most {@link MAX_RECENT} events, newest first. */
 		async recentEvents(): Promise<WebhookEvent[]> {
 			const gte = Math.floor(Date.now() / 1000) - RECENT_SECONDS;
 			const events = await sdk.events
 				.list({ types: RARE_EVENTS, created: { gte }, limit: 100 })
 				.autoPagingToArray({ limit: MAX_RECENT });
-			return Promise.all(events.map(webhookEvent));
+			return withKeys(events);
 		},
 	};
 }
