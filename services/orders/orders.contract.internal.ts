@@ -28,7 +28,10 @@ export const internalActions = {
 		returns: object(order),
 		throws: ["ORDER_NOT_FOUND", "ILLEGAL_TRANSITION"],
 	},
-	/** Orders in the order of `ids`, with null for an unknown ID. For messages to their buyers. */
+	/**
+	 * Orders in the order of `ids`, with null for an unknown ID. For messages to their buyers, and
+	 * for payments, which do not store that a guest's order has joined an account.
+	 */
 	summaries: {
 		params: { ids: list({ type: "uuid" }, { max: 1000 }) },
 		returns: list({ ...object(orderSummary), nullable: true }),

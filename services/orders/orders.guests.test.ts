@@ -109,6 +109,13 @@ test("a guest's orders join the account that verifies their address", async () =
 				body: { user_id: jo.id, email, user: { id: jo.id } },
 			}),
 		);
+	for (const { id } of [first, second]) {
+		const payments = await shop.http(`GET /api/payments?order_id=${id}`, { token: jo.token });
+		expect(payments.body).toMatchObject([{ order_id: id, status: "captured" }]);
+		expect(
+			await shop.http(`GET /api/payments/${payments.body[0].id}`, { token: jo.token }),
+		).toMatchObject({ status: 200, body: { order_id: id } });
+	}
 	const { body } = await shop.http("GET /api/orders", { token: jo.token });
 	expect(body.map(({ id }: { id: string }) => id)).toEqual([second.id, first.id]);
 	expect((await get(other.id, undefined, jo.token)).status).toBe(404);

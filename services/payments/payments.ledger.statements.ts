@@ -33,11 +33,11 @@ export const LEDGERS = sql(
 	`select id, ${LEDGER} from payments p where id = any($1::uuid[])`,
 );
 
-/** Payment `$1` with its ledger; `$2` limits it to that user's unless null. */
+/** Payment `$1` with its ledger. */
 export const GET = sql(
 	"get_payment",
 	`select ${STORED_COLUMNS}, ${LEDGER} from payments p
-	where id = $1 and user_id is not null and ($2::uuid is null or user_id = $2)`,
+	where id = $1 and user_id is not null`,
 );
 
 /** Fields of the parameters of {@link INSERT_TRANSACTIONS}. */

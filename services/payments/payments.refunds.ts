@@ -60,7 +60,7 @@ export function createRefunds(dependencies: Dependencies) {
 		const { order_id, currency } = locked.payment;
 		if (amount !== undefined) assertDecimals(amount, currency);
 		const refund = await record(tx, locked, { id: newId(), amount, reason });
-		const [payment] = await tx.query<PaymentWithRefunds>(LIST, [order_id, null]);
+		const [payment] = await tx.query<PaymentWithRefunds>(LIST, [order_id]);
 		return { payment: payment!, refund };
 	}
 

@@ -13,6 +13,7 @@ import { envOf } from "../../lib/settings/env.ts";
 import { database } from "../../mixins/database.mixin.ts";
 import { durableEvents } from "../../mixins/durable-events.mixin.ts";
 import { idempotency } from "../../mixins/idempotency.mixin.ts";
+import { isReadable } from "./payments.access.ts";
 import { createCharges } from "./payments.charges.ts";
 import { payments } from "./payments.contract.ts";
 import { GET } from "./payments.ledger.statements.ts";
@@ -69,15 +70,17 @@ export default defineService(payments)({
 	},
 
 	actions: {
-		async list({ params: { order_id }, meta: { user } }) {
-			const owner = user!.role === "admin" ? null : user!.id;
-			return this.db.query<PaymentWithRefunds>(LIST, [order_id, owner]);
+		async list(ctx) {
+			const [found] = await this.db.query<PaymentWithRefunds>(LIST, [ctx.params.order_id]);
+			return found && (await isReadable(ctx, found)) ? [found] : [];
 		},
 
-		async get({ params: { id }, meta: { user } }) {
-			const owner = user!.role === "admin" ? null : user!.id;
-			const [found] = await this.db.query<PaymentRow>(GET, [id, owner]);
-			return found ? detailsOf(found) : throwError(payments, "PAYMENT_NOT_FOUND");
+		async get(ctx) {
+			const [found] = await this.db.query<PaymentRow>(GET, [ctx.params.id]);
+			const payment = found && detailsOf(found);
+			if (!payment || !(await isReadable(ctx, payment)))
+				return throwError(payments, "PAYMENT_NOT_FOUND");
+			return payment;
 		},
 
 		async refund(ctx) {

@@ -28,11 +28,11 @@ export const REFUNDS = `coalesce((
 /** Columns of a payment in a response: a guest has no user. */
 const PUBLIC_COLUMNS = COLUMNS.replace("user_id", `nullif(user_id, '${GUEST}') as user_id`);
 
-/** The payment of order `$1` with its refunds; `$2` limits it to that user's unless null. */
+/** The payment of order `$1` with its refunds. */
 export const LIST = sql(
 	"payments_of_order",
 	`select ${PUBLIC_COLUMNS}, ${REFUNDS} from payments p
-	where order_id = $1 and user_id is not null and ($2::uuid is null or user_id = $2)`,
+	where order_id = $1 and user_id is not null`,
 );
 
 /** Failed refunds whose amount the payer has not received otherwise, newest first. */

@@ -12,15 +12,24 @@ import {
 	reversed,
 	startPaymentNodes,
 } from "../../test/support/payments.ts";
-import { admin, type Shop } from "../../test/support/shop.ts";
+import { orderSummaryRecord } from "../../test/support/records.ts";
+import { admin, type Shop, stub } from "../../test/support/shop.ts";
+import { orders } from "../orders/orders.contract.ts";
 
+/** Accounts that guests' orders have joined, by order ID. */
+const joined = new Map<string, string>();
+const stubbedOrders = () =>
+	stub(orders, {
+		summaries: async ({ params: { ids } }) =>
+			ids.map((id) => orderSummaryRecord({ id, user_id: joined.get(id) ?? null })),
+	});
 let shop: Shop;
 /** A second node on the same database. */
 let second: Shop;
 beforeAll(async () => {
 	[shop, second] = await startPaymentNodes({
 		services: ["payments", "api"],
-		stubs: stubbedServices(),
+		stubs: [...stubbedServices().filter(({ name }) => name !== "orders"), stubbedOrders()],
 	});
 });
 afterAll(async () => {
@@ -314,6 +323,26 @@ test("the payment of a guest has no user, and only admins see it", async () => {
 	expect(await refund(id, { amount: 5 })).toMatchObject({ user_id: null, refunded_amount: 5 });
 	expect(await reverse(order)).toEqual([done]);
 	expect(await list(order.order_id)).toMatchObject([{ status: "refunded" }]);
+});
+
+test("an account sees the payment of a guest's order that has joined it", async () => {
+	const order = { ...newOrder(), user_id: null };
+	expect(await charge(order)).toEqual([done]);
+	const { id } = (await list(order.order_id))[0]!;
+	const readAs = async (sub: string) => {
+		const credentials = { token: token(shop.env, "user", sub) };
+		const listed = await shop.http(`GET /api/payments?order_id=${order.order_id}`, credentials);
+		return [listed, await shop.http(`GET /api/payments/${id}`, credentials)];
+	};
+	const owner = uuid();
+	const hidden = [{ status: 200, body: [] }, { status: 404 }];
+	expect(await readAs(owner)).toMatchObject(hidden);
+	joined.set(order.order_id, owner);
+	expect(await readAs(owner)).toMatchObject([
+		{ status: 200, body: [{ id, status: "captured" }] },
+		{ status: 200, body: { id, transactions: [{ type: "capture" }] } },
+	]);
+	expect(await readAs(uuid())).toMatchObject(hidden);
 });
 
 test("only the owner and admins see payments, and only admins refund them", async () => {

@@ -1,5 +1,6 @@
 import { v7 as uuid } from "uuid";
-import type { Value } from "../../lib/contracts/schema.ts";
+import type { Infer, Value } from "../../lib/contracts/schema.ts";
+import type { orderSummary } from "../../services/orders/orders.contract.shapes.ts";
 import type { Order } from "../../services/orders/orders.rules.ts";
 import type { Product } from "../../services/products/products.rules.ts";
 import type { promotions } from "../../services/promotions/promotions.contract.ts";
@@ -68,6 +69,13 @@ export const orderRecord = (overrides: Partial<Order> = {}): Order => ({
 	updated_at: time,
 	...overrides,
 });
+
+/** Order without lines, as `orders.summaries` returns it. */
+export function orderSummaryRecord(overrides: Partial<Order> = {}): Infer<typeof orderSummary> {
+	const { status, cancellation_reason, payment, created_at, updated_at, ...shown } =
+		orderRecord(overrides);
+	return { ...shown, adjustments: [], taxes: [] };
+}
 
 export type Promotion = Value<typeof promotions.actions.automatic.returns>[number];
 
