@@ -120,8 +120,10 @@ test("a refund whose outcome is unknown is requested again under the same ID", a
 
 test("a refund that payments refuses fails, and its pieces can be refunded again", async () => {
 	const { refund, refunds } = await placed();
-	steps.refund = () => refused("NOT_REFUNDABLE");
-	expect(await failure(refund(2))).toMatchObject({ code: 409, type: "NOT_REFUNDABLE" });
+	const message = "The payment provider cannot refund exactly 6.67 EUR";
+	steps.refund = () => refused("NOT_REFUNDABLE", message);
+	const refusal = { code: 409, type: "NOT_REFUNDABLE", message };
+	expect(await failure(refund(2))).toMatchObject(refusal);
 	steps.refund = () => done;
 	await refund(3);
 	expect(await refunds()).toEqual(["6.67 failed", "10 done"]);

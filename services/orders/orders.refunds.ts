@@ -2,6 +2,7 @@ import type { Logger } from "moleculer";
 import type { Call, Ctx } from "../../lib/contracts/contract.ts";
 import { contractError, throwError } from "../../lib/contracts/contract.ts";
 import type { Event } from "../../lib/contracts/event.ts";
+import type { Outcome } from "../../lib/contracts/outcome.ts";
 import type { Infer } from "../../lib/contracts/schema.ts";
 import {
 	claimKey,
@@ -54,14 +55,17 @@ export function createRefunds({ db, call, logger }: Dependencies) {
 
 		// 2. Request it from payments.
 		const open = await db.query<OpenRefund>(statements.FIND_REQUESTED, [refund_id]);
-		await settle(open).catch((error) =>
-			logger.warn("A refund could not be requested; will retry", { refund_id, error }),
-		);
+		const [outcome] = await settle(open).catch((error): Outcome[] => {
+			logger.warn("A refund could not be requested; will retry", { refund_id, error });
+			return [];
+		});
 
 		// 3. Respond.
 		const { order, refunds } = (await findOrder(db, params.id))!;
 		const isFailed = refunds.some(({ id, status }) => id === refund_id && status === "failed");
-		const error = isFailed ? contractError(orders, "NOT_REFUNDABLE") : undefined;
+		const error = isFailed
+			? contractError(orders, "NOT_REFUNDABLE", undefined, outcome?.detail)
+			: undefined;
 		const response = error ? errorResponse(error) : { status: 201, body: { ...order, refunds } };
 		if (request) await storeResponse(db, request, response.status, response.body);
 		if (error) throw error;
@@ -87,9 +91,9 @@ export function createRefunds({ db, call, logger }: Dependencies) {
 		]);
 	}
 
-	/** Requests refunds from payments and records their outcomes. */
-	async function settle(refunds: readonly OpenRefund[]): Promise<void> {
-		if (refunds.length === 0) return;
+	/** Requests refunds from payments, and records and returns their outcomes. */
+	async function settle(refunds: readonly OpenRefund[]): Promise<Outcome[]> {
+		if (refunds.length === 0) return [];
 		const outcomes = await call("payments.refundOrders", {
 			orders: refunds.map(({ id, order_id, amount, reason }) => ({
 				order_id,
@@ -101,6 +105,7 @@ export function createRefunds({ db, call, logger }: Dependencies) {
 		const withStatus = (status: "done" | "refused") =>
 			refunds.filter((_, i) => outcomes[i]?.status === status).map(({ id }) => id);
 		await db.query(statements.SETTLE, [withStatus("done"), withStatus("refused")]);
+		return outcomes;
 	}
 
 	/**

@@ -174,8 +174,8 @@ export const payments = contract({
 		}),
 		/**
 		 * Refunds parts of orders, each once by `refund_id`. `done`: the refund is recorded and takes
-		 * place. Refuses it with NOT_REFUNDABLE if it exceeds the remaining amount, or if there is no
-		 * payment.
+		 * place. Refuses it with NOT_REFUNDABLE if it exceeds the remaining amount, if the payment
+		 * provider cannot refund exactly this amount, or if there is no payment.
 		 */
 		refundOrders: command("Refund parts of the payments of orders", {
 			refund_id: { type: "uuid" },

@@ -226,6 +226,39 @@ test("transactions show every step once, in major units", async () => {
 	expect(stored).toEqual({ units: 250 });
 });
 
+describe("an amount that the provider cannot refund exactly", () => {
+	const message = "The payment provider cannot refund exactly 1.234 KWD";
+	const refundPart = ({ order_id }: Order, amount: number) =>
+		shop.call("payments.refundOrders", {
+			orders: [{ order_id, refund_id: uuid(), amount, reason: null }],
+		});
+	let provider: { canRefund?: (amount: number, currency: string) => boolean };
+	beforeAll(() => {
+		provider = (shop.broker.getLocalService("payments") as unknown as Dependencies).provider;
+		provider.canRefund = (amount) => Math.round(amount * 1000) % 10 === 0;
+	});
+	afterAll(() => {
+		delete provider.canRefund;
+	});
+
+	test("is rejected, and nothing is recorded", async () => {
+		const order = { ...newOrder("tok_ok", 10), currency: "KWD" };
+		expect(await chargeFully(order)).toEqual([done]);
+		const { id } = (await list(order.order_id))[0]!;
+		await expect(refund(id, { amount: 1.234 })).rejects.toMatchObject({
+			code: 422,
+			data: { errors: [{ field: "amount", message }] },
+		});
+		expect(await refundPart(order, 1.234)).toEqual([
+			{ status: "refused", code: "NOT_REFUNDABLE", detail: message },
+		]);
+		expect(await list(order.order_id)).toMatchObject([{ status: "captured", refunds: [] }]);
+		await refund(id, { amount: 1.23 });
+		expect(await refundPart(order, 8.77)).toEqual([done]);
+		expect(await ledgerEntry(order)).toMatchObject({ refunded: 10 });
+	});
+});
+
 describe("a part of an order", () => {
 	const refundPart = (order: Order, refund_id: string, amount: number) =>
 		shop.call("payments.refundOrders", {

@@ -1,6 +1,7 @@
 import { settleWithin } from "../../lib/async/settle-within.ts";
 import type { Traced } from "../../lib/context/traceparent.ts";
 import { isError, throwError } from "../../lib/contracts/contract.ts";
+import { invalidField } from "../../lib/contracts/errors.ts";
 import { type CommandOrder, done, type Outcome, refused } from "../../lib/contracts/outcome.ts";
 import type { Tx } from "../../lib/persistence/database.ts";
 import { newId } from "../../lib/persistence/id.ts";
@@ -58,11 +59,21 @@ export function createRefunds(dependencies: Dependencies) {
 		const locked = await lockPayment(tx, id);
 		if (!locked) return throwError(payments, "PAYMENT_NOT_FOUND");
 		const { order_id, currency } = locked.payment;
-		if (amount !== undefined) assertDecimals(amount, currency);
+		if (amount !== undefined) {
+			assertDecimals(amount, currency);
+			const refusal = refusalOf(amount, currency);
+			if (refusal) throw invalidField("amount", "MONEY", refusal);
+		}
 		const refund = await record(tx, locked, { id: newId(), amount, reason });
 		const [payment] = await tx.query<PaymentWithRefunds>(LIST, [order_id]);
 		return { payment: payment!, refund };
 	}
+
+	/** Reason why the provider cannot refund an amount; undefined if it can. */
+	const refusalOf = (amount: number, currency: string): string | undefined =>
+		provider.canRefund && !provider.canRefund(amount, currency)
+			? `The payment provider cannot refund exactly ${amount} ${currency}`
+			: undefined;
 
 	/** Records a refund of a locked payment. @throws NOT_REFUNDABLE */
 	async function record(
@@ -84,6 +95,8 @@ export function createRefunds(dependencies: Dependencies) {
 			const locked = await lockPaymentOf(tx, order_id);
 			if (!locked || isTombstone(locked.payment)) return refused("NOT_REFUNDABLE");
 			if (locked.refunds.some(({ id }) => id === refund_id)) return done;
+			const refusal = refusalOf(amount, locked.payment.currency);
+			if (refusal) return refused("NOT_REFUNDABLE", refusal);
 			try {
 				return await record(tx, locked, { id: refund_id, amount, reason });
 			} catch (error) {

@@ -179,6 +179,11 @@ export interface PaymentProvider {
 	 */
 	refund(requests: readonly RefundRequest[]): Promise<RefundResult>[];
 	/**
+	 * Whether a refund can have exactly this amount, which has no more decimals than its currency.
+	 * Absent if every such amount is possible.
+	 */
+	readonly canRefund?: (amount: number, currency: string) => boolean;
+	/**
 	 * Looks up refunds of any age by their idempotency keys; null if the provider has no refund
 	 * under the key.
 	 */

@@ -88,6 +88,15 @@ describe("a payment", () => {
 	});
 
 	test.each([
+		["EUR", 1.23, true],
+		["KWD", 1.23, true],
+		["KWD", 1.234, false],
+		["ISK", 150, true],
+	])("in %s can be refunded by %d: %s", (currency, amount, isPossible) => {
+		expect(provider.canRefund!(amount, currency)).toBe(isPossible);
+	});
+
+	test.each([
 		["pm_unknown", {}, "resource_missing"],
 		["pm_usBankAccount_success", {}, "payment_intent_incompatible_payment_method"],
 		["pm_card_chargeDeclinedInsufficientFunds", {}, "insufficient_funds"],

@@ -1,3 +1,4 @@
+import { toStripeUnits } from "../../../../lib/money/stripe-units.ts";
 import type {
 	CaptureRequest,
 	PaymentProvider,
@@ -129,6 +130,7 @@ export function createStripe(
 			requests.map(async (request) =>
 				refunds.refund(request, await rows.find(request.authorization)).catch(rethrow),
 			),
+		canRefund: (amount, currency) => toStripeUnits(amount, currency) !== undefined,
 		findRefunds: (requests) =>
 			requests.map(async ({ key, authorization }) =>
 				refunds.find(key, await rows.find(authorization)).catch(rethrow),
