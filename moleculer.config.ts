@@ -72,7 +72,7 @@ export function brokerOptions(env: Env, traces?: Tracing, log = new Log(env)): B
 		// Milliseconds between checks for missing dependencies. With the default of 1000, the shop
 		// started two seconds later: carts waits for orders, which waits for others.
 		dependencyInterval: 50,
-		// Other nodes learn of a started service after 50 ms without another one, instead of 1000.
+		// A started service is announced to other nodes 50 ms after the last one, instead of 1000.
 		transit: { serviceChangedDebounceTime: 50 } as NonNullable<BrokerOptions["transit"]>,
 		// The default is no timeout, so that a call to a hanging service would never return.
 		requestTimeout: 10_000,

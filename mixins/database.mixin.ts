@@ -46,7 +46,7 @@ export const database: Mixin<HasDatabase> = {
 				return;
 			} catch (error) {
 				if (!isOutage(error)) throw error;
-				this.logger.warn("Postgres does not respond; the start will be retried", { error });
+				this.logger.warn("Postgres does not respond; will retry the start", { error });
 				await delay(RETRY_MS);
 			}
 		}

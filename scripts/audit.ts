@@ -13,7 +13,7 @@ const USAGE = `npm run audit -- [--since TIME | --all] [--json]
   --all            audits all orders; by default those of the last day
   --since TIME     audits orders placed since a time, such as 2026-01-31T12:00:00Z
   --json           prints the report as JSON, without a progress bar
-Joins the cluster at TRANSPORTER. In the prompt of npm start, use "stock audit". Exits with code 1
+Joins the cluster at TRANSPORTER. In the prompt of npm start, use "audit". Exits with code 1
 after a violation.`;
 
 const DAY = 86_400_000;

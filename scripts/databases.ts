@@ -24,11 +24,11 @@ import { canonicalizeEmails } from "../services/users/users.canonical-emails.ts"
  */
 const STOP_MS = 1500;
 /** Longer than all timeouts of startEmbeddedPostgres. */
-const GIVE_UP_MS = 10_000;
+const STOP_TIMEOUT_MS = 10_000;
 /** Enough for a first start on a slow disk. */
 const PREPARE_MS = 120_000;
 /** Includes the queries after connecting. */
-const ANSWER_MS = CONNECT_MS + 5000;
+const RESPONSE_MS = CONNECT_MS + 5000;
 /** A cluster starts its server, its migration job and its nodes at the same time, in any order. */
 const JOIN_MS = 60_000;
 const POLL_MS = 1000;
@@ -64,7 +64,7 @@ export async function prepareDatabases(
 	const late = "the databases of DATABASE_URL do not respond: check the load of the server";
 	const maxWait = TRANSPORTER ? JOIN_MS : 0;
 	await program.step(waitForDatabases(program, DATABASE_URL, target.root, services, maxWait), {
-		ms: maxWait + ANSWER_MS,
+		ms: maxWait + RESPONSE_MS,
 		late,
 	});
 	return { url: DATABASE_URL, embedded: false, places: [] };
@@ -118,7 +118,7 @@ async function startDatabases(
 		const postgres = await starting.catch(() => undefined);
 		await postgres?.stop(Math.max(STOP_MS / 3, drain + STOP_MS - elapsed));
 	};
-	program.onEnd(GIVE_UP_MS, stop);
+	program.onEnd(STOP_TIMEOUT_MS, stop);
 	const { host, port, user, password, pgData } = await program.step(starting);
 	// Derived from the stored password, so that it is the same at each start and matches the roles.
 	const secret = createHmac("sha256", password).update("services").digest("base64url");

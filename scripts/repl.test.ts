@@ -314,7 +314,7 @@ describeWith(["nats-server"], "npm run repl", () => {
 				);
 			await enter(`dlq show ${first}`, /"specversion": "1\.0"/);
 			await enter(`dlq discard ${first}`, /shipping: 1 discarded/);
-			await enter(`dlq show ${first}`, /There is no such dead letter/);
+			await enter(`dlq show ${first}`, /Dead letter not found/);
 			await enter("dlq retry", /VALIDATION_ERROR|at least one field|Say which/);
 			await enter("events status", /shipping +0 +0\.0 s +\d+ +\d+ +1/);
 			consumerFails = false;
@@ -331,11 +331,11 @@ describeWith(["nats-server"], "npm run repl", () => {
 			await enter("events replay --group shipping", /orders: \d+ published again/);
 		});
 
-		test("list the readers of the outboxes, and keep one that a node uses", async () => {
-			await enter("events readers --service orders", /orders +stream +\S+ +\d+\.\d s/);
+		test("list the checkpoints of the outboxes, and keep one that a node uses", async () => {
+			await enter("events checkpoints --service orders", /orders +stream +\S+ +\d+\.\d s/);
 			await enter(
-				"events remove-reader stream",
-				/There is no reader named stream, or a node still uses it/,
+				"events remove-checkpoint stream",
+				/There is no checkpoint named stream, or a node still uses it/,
 			);
 		});
 	});

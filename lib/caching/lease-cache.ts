@@ -27,7 +27,7 @@ export interface Cached<Row> {
 	 * invalidates it.
 	 * @param ttl milliseconds
 	 */
-	readResult<A>(key: string, ttl: number, make: () => Promise<A>): Promise<A>;
+	readResult<A>(key: string, ttl: number, load: () => Promise<A>): Promise<A>;
 	/**
 	 * Changes rows, in a transaction that has committed when `change` fulfills. Afterwards no node
 	 * reads an older value; during the change no node stores one.
@@ -103,7 +103,7 @@ export function createCache(store: CacheStore, prefix: string, metrics = new Met
 		versionMark: string,
 		ttl: number,
 		counters: LookupCounters,
-		make: (missing: number[]) => Promise<readonly (V | null)[]>,
+		load: (missing: number[]) => Promise<readonly (V | null)[]>,
 	): Promise<(V | null)[]> {
 		const states = (await store.readOrLease(keys)).map((one) =>
 			hasValue(one) && !one.value.startsWith(versionMark) ? "busy" : one,
@@ -115,7 +115,7 @@ export function createCache(store: CacheStore, prefix: string, metrics = new Met
 		);
 		const missing = states.flatMap((one, i) => (hasValue(one) ? [] : [i]));
 		if (missing.length === 0) return values;
-		const loaded = await make(missing);
+		const loaded = await load(missing);
 		const entries = missing.flatMap((i, n) => {
 			const one = states[i]!;
 			const value = loaded[n] ?? null;
@@ -172,17 +172,17 @@ export function createCache(store: CacheStore, prefix: string, metrics = new Met
 					const found = new Map(distinct.map((id, i) => [id, values[i] ?? null]));
 					return ids.map((id) => found.get(id) ?? null);
 				},
-				async readResult(key, ttl, make) {
+				async readResult(key, ttl, load) {
 					const token = await currentVersion(generation);
 					if (token === undefined) {
 						counters.busy.add();
-						return make();
+						return load();
 					}
-					const cacheKey = `${prefix}${name}:answer:${token}:${digest(key)}`;
+					const cacheKey = `${prefix}${name}:result:${token}:${digest(key)}`;
 					const [entry] = await readThrough([cacheKey], "", ttl, counters, async () => [
-						{ made: await make() },
+						{ loaded: await load() },
 					]);
-					return entry!.made;
+					return entry!.loaded;
 				},
 				async whileInvalidated(ids, change) {
 					const keys = [generation, ...ids.map(row)];

@@ -41,36 +41,36 @@ export class ValidatedCache<A> {
 	 * Returns the cached value, or makes and caches it.
 	 * @param key everything that the value depends on, except the rows of `service`
 	 * @param ttl milliseconds
-	 * @param make nothing is cached if it fails
+	 * @param load nothing is cached if it fails
 	 */
-	async get(service: string, key: string, ttl: number, make: () => Promise<A>): Promise<A> {
-		const [value] = await this.getMany(service, [key], ttl, async () => [await make()]);
+	async get(service: string, key: string, ttl: number, load: () => Promise<A>): Promise<A> {
+		const [value] = await this.getMany(service, [key], ttl, async () => [await load()]);
 		return value as A;
 	}
 
 	/**
-	 * Returns the values of many keys in order. Requests the missing ones from `make`; null is not
+	 * Returns the values of many keys in order. Requests the missing ones from `load`; null is not
 	 * cached.
 	 */
 	async getMany(
 		service: string,
 		keys: readonly string[],
 		ttl: number,
-		make: (missing: string[]) => Promise<readonly (A | null)[]>,
+		load: (missing: string[]) => Promise<readonly (A | null)[]>,
 	): Promise<(A | null)[]> {
 		const { hit, miss, busy } = this.#lookupsOf(service);
 		const version = await this.#cache.version(service);
 		if (version === undefined) {
 			busy.add(keys.length);
-			return [...(await make([...keys]))];
+			return [...(await load([...keys]))];
 		}
 		const values: (A | null | undefined)[] = keys.map((key) => this.#find(key, version));
 		const missing = keys.flatMap((key, i) => (values[i] === undefined ? [{ key, i }] : []));
 		hit.add(keys.length - missing.length);
 		miss.add(missing.length);
-		const made = missing.length > 0 ? await make(missing.map(({ key }) => key)) : [];
+		const loaded = missing.length > 0 ? await load(missing.map(({ key }) => key)) : [];
 		missing.forEach(({ key, i }, n) => {
-			const value = made[n] ?? null;
+			const value = loaded[n] ?? null;
 			values[i] = value;
 			if (value !== null) this.#entries.set(key, { value, version }, { ttl });
 		});

@@ -6,7 +6,7 @@ export const commonErrors = {
 	BAD_HEADER: { status: 400, message: "A header is malformed" },
 	UNAUTHENTICATED: { status: 401, message: "Invalid authentication credentials" },
 	FORBIDDEN: { status: 403, message: "Insufficient permissions" },
-	DEAD_LETTER_NOT_FOUND: { status: 404, message: "No such dead letter" },
+	DEAD_LETTER_NOT_FOUND: { status: 404, message: "Dead letter not found" },
 	ROUTE_NOT_FOUND: { status: 404, message: "No route matches this path" },
 	METHOD_NOT_ALLOWED: { status: 405, message: "The path does not support this method" },
 	IDEMPOTENCY_KEY_IN_USE: {
@@ -22,7 +22,7 @@ export const commonErrors = {
 	},
 	VALIDATION_ERROR: { status: 422, message: "Some fields are not valid" },
 	RATE_LIMITED: { status: 429, message: "Too many requests" },
-	INTERNAL_ERROR: { status: 500, message: "Something went wrong on our side" },
+	INTERNAL_ERROR: { status: 500, message: "Internal error; report it with the request_id" },
 	SERVICE_UNAVAILABLE: { status: 503, message: "Service temporarily unavailable" },
 } as const;
 export type CommonError = keyof typeof commonErrors;

@@ -118,7 +118,7 @@ export const eventActions = {
 		retry: true,
 	},
 	eventReaders: {
-		summary: "List the relays of the outbox",
+		summary: "List the checkpoints of the outbox",
 		params: {},
 		returns: list(
 			object({
@@ -138,7 +138,7 @@ export const eventActions = {
 	},
 	/** No effect while a node runs the relay. */
 	removeEventReader: {
-		summary: "Remove an unused relay, so that the outbox no longer retains events for it",
+		summary: "Remove an unused checkpoint, so that the outbox no longer retains events for it",
 		params: { name: { type: "string", min: 1, max: 200 } },
 		returns: count,
 	},

@@ -56,7 +56,7 @@ export interface DefinedPromotion extends Omit<PricingPromotion, "effect" | "max
 
 /**
  * Converts a promotion for a cart with amounts in `currency`. Its discount is limited by its whole
- * budget: promotions are redeemed after pricing, which may refuse a smaller rest.
+ * budget. The redemption, which follows, refuses a discount that exceeds the remaining budget.
  * @returns null if the promotion contains amounts of another currency
  */
 export function pricingPromotion(

@@ -56,7 +56,7 @@ function openRelay(
 		deliver: self.$traces.sending(countPublished(self, deliver)),
 		onError: (error) => {
 			if (!isClosing(self))
-				logger.warn("Events could not be published; the relay retries", { to: checkpoint, error });
+				logger.warn("Events could not be published; will retry", { to: checkpoint, error });
 		},
 	});
 	self.$relays.add(relay);

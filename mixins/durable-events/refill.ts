@@ -66,7 +66,7 @@ export function startRefill(
 		idleMs: REFILL_IDLE_MS,
 		poll: () => refill.refillNext([...byConsumer.keys()]),
 		onError: (error) =>
-			logger.warn("Discarded events could not be read from an outbox; the next attempt follows", {
+			logger.warn("Discarded events could not be read from an outbox; will retry", {
 				error,
 			}),
 	});
@@ -80,7 +80,7 @@ export function startRefill(
 			return false;
 		},
 		onError: (error) =>
-			logger.warn("The progress of consumers could not be read; retrying", {
+			logger.warn("The progress of consumers could not be read; will retry", {
 				error,
 			}),
 	});

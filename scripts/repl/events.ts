@@ -84,7 +84,7 @@ const changeDeadLetters = (
 			const services = cluster.servicesWith(action, service);
 			const results: Counts = await callEach(cluster, services, action, params);
 			const changed = results.filter(({ result: { count } }) => count > 0);
-			if (changed.length === 0) throw new Error("No dead letter matches");
+			if (changed.length === 0) throw new Error("No dead letter matches these options");
 			return describeCounts(changed, done);
 		},
 	});
@@ -124,7 +124,7 @@ export const eventCommands: Readonly<Record<string, Command>> = {
 		async run(cluster, { service }, [event_id]) {
 			const services = cluster.servicesWith("deadLetter", service);
 			const found = await callEach<object>(cluster, services, "deadLetter", { event_id });
-			if (found.length === 0) throw new Error("There is no such dead letter");
+			if (found.length === 0) throw new Error("Dead letter not found");
 			return {
 				value: found.map(({ service, result }) => ({ service, ...result })),
 				text: found.map(({ service, result }) => `${service}: ${json(result)}`).join("\n"),
@@ -155,37 +155,37 @@ export const eventCommands: Readonly<Record<string, Command>> = {
 			);
 		},
 	}),
-	"events readers": defineCommand({
-		summary: "List the readers of the outboxes with their lag",
+	"events checkpoints": defineCommand({
+		summary: "List the checkpoints of the outboxes with their lag",
 		options: ["service"],
-		examples: ["events readers --service orders"],
+		examples: ["events checkpoints --service orders"],
 		async run(cluster, { service }) {
 			const services = cluster.servicesWith("eventReaders", service);
 			const found = await callEach<Reader[]>(cluster, services, "eventReaders", {});
 			return table(
 				found.flatMap(({ service, result }) => result.map((reader) => ({ service, ...reader }))),
-				["SERVICE", "READER", "NODE", "LAG"],
+				["SERVICE", "CHECKPOINT", "NODE", "LAG"],
 				({ service, name, owner, lag_seconds }) => [
 					service,
 					name,
 					owner ?? "-",
 					seconds(lag_seconds),
 				],
-				"No readers",
+				"No checkpoints",
 			);
 		},
 	}),
-	"events remove-reader": defineCommand({
-		summary: "Remove an unused reader, for which the outbox would otherwise keep its events",
+	"events remove-checkpoint": defineCommand({
+		summary: "Remove an unused checkpoint, for which the outbox would otherwise keep its events",
 		arguments: ["NAME"],
 		options: ["service"],
-		examples: ["events remove-reader warehouse"],
+		examples: ["events remove-checkpoint warehouse"],
 		async run(cluster, { service }, [name]) {
 			const services = cluster.servicesWith("removeEventReader", service);
 			const results: Counts = await callEach(cluster, services, "removeEventReader", { name });
 			const removed = results.filter(({ result: { count } }) => count > 0);
 			if (removed.length === 0)
-				throw new Error(`There is no reader named ${name}, or a node still uses it`);
+				throw new Error(`There is no checkpoint named ${name}, or a node still uses it`);
 			return {
 				value: removed.map(({ service }) => ({ service, name })),
 				text: removed.map(({ service }) => `${service}: removed ${name}`).join("\n"),

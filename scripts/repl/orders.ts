@@ -30,10 +30,10 @@ export const orderCommands: Readonly<Record<string, Command>> = {
 			return { value: order, text: `${order.id} is ${order.status}; its saga is running again` };
 		},
 	}),
-	"stock audit": defineCommand({
-		summary: "Compare all services' records of stock, money and orders",
+	audit: defineCommand({
+		summary: "Compare the records of all services",
 		options: ["since"],
-		examples: ["stock audit", "stock audit --since 2026-01-31T12:00:00Z"],
+		examples: ["audit", "audit --since 2026-01-31T12:00:00Z"],
 		async run({ call }, { since }) {
 			const report = await walkAudit(call, since ? { since } : {});
 			const { checked, skipped, stuck, violations } = report;

@@ -160,7 +160,7 @@ export default {
 		 * change, and once before `created`.
 		 */
 		regenerateAutoAliases(this: Gateway) {
-			for (const problem of this.table?.learn(this.broker) ?? []) this.logger.error(problem);
+			for (const problem of this.table?.update(this.broker) ?? []) this.logger.error(problem);
 		},
 		/**
 		 * Overridden: moleculer-web parses the query of every request, although `readParameters` does

@@ -81,7 +81,7 @@ export const auth = contract({
 		},
 	},
 	errors: {
-		/** Also thrown here if the password changed after users verified it. */
+		/** Also thrown if the password changed after the users service had verified it. */
 		INVALID_CREDENTIALS: { status: 401, message: "Invalid email or password" },
 	},
 });

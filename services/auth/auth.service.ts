@@ -40,7 +40,8 @@ export default defineService(auth)({
 
 	created() {
 		const { JWT_SECRET } = envOf(this.broker);
-		if (!JWT_SECRET) throw new StartError("JWT_SECRET is not set");
+		if (!JWT_SECRET)
+			throw new StartError("JWT_SECRET is not set: auth needs it to sign access tokens");
 		return {
 			jwtSecret: JWT_SECRET,
 			pruning: startPoller({
@@ -70,7 +71,7 @@ export default defineService(auth)({
 			};
 		},
 
-		/** Makes gateways read the revocations at once instead of within a second. May get lost. */
+		/** Broadcasts a hint to read the revocations at once, not within a second. It can get lost. */
 		announceRevocations(): void {
 			this.broker.broadcast(REVOKED).catch(() => undefined);
 		},

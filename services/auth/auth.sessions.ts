@@ -36,7 +36,7 @@ export const findSession = async (
 /**
  * Replaces an unused refresh token (RFC 9700, section 4.14.2). Of concurrent requests with the same
  * token the first one succeeds. The next one finds the token used and ends the session, including
- * the first one's new token, because either of them may be the thief.
+ * the first one's new token, because either of them may be the attacker.
  *
  * @returns the session's token version, or undefined if the session has ended. It does not throw,
  * because the end of the session must be committed.

@@ -58,13 +58,13 @@ describe("access", () => {
 		else expect(check).toThrow("Cart not found");
 	});
 
-	test("to no cart", () => {
+	test("to a cart that does not exist is denied", () => {
 		expect(() => rules.assertAccess(undefined, { user: user("root", "admin") })).toThrow(
 			"Cart not found",
 		);
 	});
 
-	test("of an administrator does not make an owner", () => {
+	test("of an administrator to the cart of a user is not that of its owner", () => {
 		expect(rules.isOwner(ofUser, { user: user("root", "admin") })).toBe(false);
 	});
 });

@@ -16,7 +16,7 @@ interface Dependencies {
 	readonly db: Database;
 	readonly store: CartStore;
 	wakeRelay(): void;
-	/** Receives a failure that another attempt makes good. */
+	/** Receives a failure after which the poller tries again. */
 	onError(error: unknown, order_id: string): void;
 }
 /** Number of unfinished checkouts that one poll handles. */

@@ -120,8 +120,8 @@ export const notifications = contract({
 			divide: { list: "order_ids" },
 		},
 		/**
-		 * For other services: messages about an order, oldest first, to a user and to guests. Null: to
-		 * anyone.
+		 * For other services: messages about an order, oldest first. Those to guests, and those to
+		 * `user_id` or, if it is null, to any user.
 		 */
 		about: {
 			params: { user_id: { type: "uuid", nullable: true }, order_id: { type: "uuid" } },

@@ -64,7 +64,7 @@ const IDLE_MS = 5000;
  * Time for which a message waits for the details of its order. It is then sent with the data of its
  * event only.
  */
-const PATIENCE_MS = 10 * 60_000;
+const MAX_DETAILS_WAIT_MS = 10 * 60_000;
 const OVER_QUOTA = "The recipient received too many messages of this kind";
 
 /** The span shows neither the recipient nor the content. */
@@ -151,7 +151,7 @@ export function startSender({ db, call, env, logger, tracer, isStopping }: Sende
 	): Promise<Result> {
 		const isOutage = order instanceof Error;
 		const age = Date.now() - Date.parse(due.created_at);
-		if (isOutage && age < PATIENCE_MS) return postpone(due, order);
+		if (isOutage && age < MAX_DETAILS_WAIT_MS) return postpone(due, order);
 		let prepared: Prepared | Result;
 		try {
 			prepared = await prepare(due, user, isOutage ? null : order);

@@ -28,7 +28,7 @@ export const pendingPayment = shape({
 		type: "enum",
 		values: ["requires_action", "processing"],
 		description:
-			"`requires_action`: the buyer has to confirm the payment until `expires_at`. " +
+			"`requires_action`: the buyer has to confirm the payment by `expires_at`. " +
 			"`processing`: the bank decides, which can take days",
 	},
 	client_secret: {

@@ -165,8 +165,8 @@ export const payments = contract({
 		}),
 		/**
 		 * Voids authorizations and refunds captures. An order without a charge gets a tombstone, which
-		 * rejects a late `charge`. Money that arrives afterwards is refunded; the user and currency of
-		 * the order allow to inform the buyer if there is only a tombstone.
+		 * rejects a late `charge`. Money that arrives afterwards is refunded. `user_id` and `currency`
+		 * are needed to inform the buyer if there is only a tombstone.
 		 */
 		reverse: command("Reverse the charges of orders", {
 			user_id: { type: "uuid", nullable: true, optional: true },
@@ -204,7 +204,7 @@ export const payments = contract({
 			rest: "POST /payments/webhooks/:provider",
 			auth: "anyone",
 			rawBody: true,
-			repeatable: "The provider's ID of the event makes it take effect once",
+			repeatable: "the ID that the provider gives an event makes the event take effect once",
 			bulkhead: { concurrency: 50, queue: 1000 },
 			params: { provider: { type: "string", max: 40, example: "stripe" }, ...rawBody },
 			returns: object({ received: { type: "boolean" } }),

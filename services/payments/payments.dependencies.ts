@@ -18,5 +18,5 @@ export interface Dependencies
 	 * Limits for a batch of other requests to the provider. A repeated request would take as long
 	 * again, and nothing records a late response.
 	 */
-	readonly patientLimits: SettleLimits;
+	readonly longLimits: SettleLimits;
 }

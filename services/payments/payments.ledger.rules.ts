@@ -37,8 +37,9 @@ export const isRefundFailure = ({ type, state }: Pick<Transaction, "type" | "sta
 
 /**
  * The balance of a set of transactions. It depends neither on their order nor on repetitions, so
- * the news of a provider may arrive late, twice and in any order. For the same reason each status
- * follows from the most advanced transaction: a capture outweighs the authorization before it.
+ * the reports of a provider may arrive late, twice and in any order. For the same reason each
+ * status follows from the most advanced transaction: a capture outweighs the authorization before
+ * it.
  */
 export function balanceOf(transactions: Iterable<Transaction>): Balance {
 	const all = new Map<string, Transaction>();

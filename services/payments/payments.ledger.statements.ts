@@ -73,7 +73,7 @@ export const UPDATE_FIELDS = [
 	"client_secret",
 	"redirect_url",
 ] as const;
-/** Updates locked payments. The next lookup of a payment with news is due soon. */
+/** Updates locked payments. The next lookup of a payment with new transactions is due soon. */
 export const UPDATE_PAYMENTS = sql(
 	"update_payments",
 	`update payments p set status = w.status, refunded_amount = w.refunded_amount,

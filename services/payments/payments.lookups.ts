@@ -11,14 +11,14 @@ export function createLookups(
 	refunds: Refunds,
 	{ reverse }: ReturnType<typeof createReversals>,
 ) {
-	const { db, logger, provider, patientLimits } = dependencies;
+	const { db, logger, provider, longLimits } = dependencies;
 
 	/**
 	 * Looks up the payments of orders, and records the reports, and settles the refunds that follow.
 	 * @returns the orders whose lookup failed
 	 */
 	async function lookUp(orderIds: readonly string[]): Promise<string[]> {
-		const results = await settleWithin(provider.lookup(orderIds), patientLimits);
+		const results = await settleWithin(provider.lookup(orderIds), longLimits);
 		const failed: string[] = [];
 		const reports: Report[] = [];
 		orderIds.forEach((order_id, i) => {

@@ -85,7 +85,7 @@ function pollersOf(node: Shop) {
 		provider: recordingProvider,
 		logger: { warn: () => undefined },
 		limits: { totalMs: 5000, idleMs: 5000 },
-		patientLimits: { totalMs: 5000, idleMs: 5000 },
+		longLimits: { totalMs: 5000, idleMs: 5000 },
 		windowSeconds: 1800,
 	};
 	const refunds = createRefunds(dependencies);

@@ -46,7 +46,7 @@ const isRefund = (result: Refund | Outcome): result is Refund => "payment_id" in
  * between, the poller of any node, or a reversal, repeats the request.
  */
 export function createRefunds(dependencies: Dependencies) {
-	const { db, logger, provider, patientLimits } = dependencies;
+	const { db, logger, provider, longLimits } = dependencies;
 
 	/**
 	 * Records a refund in the caller's transaction. `amount` defaults to the refundable amount.
@@ -126,7 +126,7 @@ export function createRefunds(dependencies: Dependencies) {
 			amount,
 			stale_key,
 		}));
-		const results = await settleWithin(requestRefunds(provider, requests), patientLimits);
+		const results = await settleWithin(requestRefunds(provider, requests), longLimits);
 		const unconfirmed = refunds.filter((_, i) => results[i]?.status !== "fulfilled");
 		const excessive = await findExcessive(unconfirmed);
 		await recordReports(dependencies, [
@@ -154,7 +154,7 @@ export function createRefunds(dependencies: Dependencies) {
 	async function findExcessive(rejected: readonly Refund[]) {
 		if (rejected.length === 0) return [];
 		const lookups = provider.lookup(rejected.map(({ order_id }) => order_id));
-		const records = await settleWithin(lookups, patientLimits);
+		const records = await settleWithin(lookups, longLimits);
 		return rejected.flatMap((refund, i) => {
 			const found = records[i];
 			if (found?.status !== "fulfilled" || !found.value) return [];

@@ -41,7 +41,7 @@ const isVoided = ({ status }: ReversedPayment) => status === "cancelled" || isOp
  * the payment is looked up until the bank has decided, and money that arrives is refunded.
  */
 export function createReversals(dependencies: Dependencies, refunds: Refunds) {
-	const { db, logger, provider, patientLimits } = dependencies;
+	const { db, logger, provider, longLimits } = dependencies;
 
 	/**
 	 * Reverses the charges of orders and returns one outcome for each, `pending` if the provider has
@@ -81,7 +81,7 @@ export function createReversals(dependencies: Dependencies, refunds: Refunds) {
 		const requests = provider.void(
 			payments.map(({ order_id }) => ({ key: order_id, authorization: order_id })),
 		);
-		const results = await settleWithin(requests, patientLimits);
+		const results = await settleWithin(requests, longLimits);
 		const confirmed: { order_id: string; result: ProviderResult }[] = [];
 		const unconfirmed: string[] = [];
 		payments.forEach(({ order_id }, i) => {

@@ -33,7 +33,7 @@ type AuditRow = Pick<Payment, "order_id" | "amount" | "status" | "refunded_amoun
 
 type FailedRefund = Value<typeof payments.actions.failedRefunds.returns.items>;
 
-const PATIENT_LIMITS = { totalMs: 3000, idleMs: 1500 };
+const LONG_LIMITS = { totalMs: 3000, idleMs: 1500 };
 const POLL_INTERVAL_MS = 5000;
 const PRUNE_INTERVAL_MS = 600_000;
 const CATCH_UP_INTERVAL_MS = 600_000;
@@ -47,7 +47,7 @@ export default defineService(payments)({
 		const provider = createProvider({ db, logger, env });
 		const windowSeconds = env.PAYMENT_WINDOW_MINUTES * 60;
 		const parts = { db, eventData, wakeRelay, logger, provider, windowSeconds };
-		const dependencies = { ...parts, limits: provider.limits, patientLimits: PATIENT_LIMITS };
+		const dependencies = { ...parts, limits: provider.limits, longLimits: LONG_LIMITS };
 		const refunds = createRefunds(dependencies);
 		const reversals = createReversals(dependencies, refunds);
 		const lookups = createLookups(dependencies, refunds, reversals);

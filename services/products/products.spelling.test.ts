@@ -67,7 +67,7 @@ test("reports the corrected words in a header, also from the response cache", as
 	expect((await shop.http("GET /api/products/facets?q=kitchn")).body.total).toBe(2);
 });
 
-test("knows words of new and changed products, but not those of removed ones", async () => {
+test("corrects to words of new and changed products, not to those of removed ones", async () => {
 	const { id } = await create({ name: "Harmonica", option_names: ["tuning"] });
 	await shop.call(
 		"products.createVariant",

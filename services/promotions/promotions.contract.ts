@@ -88,8 +88,8 @@ export const fields = shape({
 const is_exhausted = {
 	type: "boolean",
 	description:
-		"Its uses or budget are used up, or a discount within the budget exceeded the rest of it; " +
-		"until an order returns its use or the promotion changes",
+		"True when the uses or the budget are used up, or when a discount exceeded the remaining " +
+		"budget. False again when an order returns its use or the promotion changes",
 } as const;
 export const promotion = shape({
 	...id,

@@ -87,8 +87,8 @@ export const FIND_OWNER_TO_UNDO = sql(
 );
 
 /**
- * Deletes a change and all later changes of the user, so that a thief who changed the address twice
- * cannot undo the undoing. Returns the address before the change.
+ * Deletes a change and all later changes of the user, so that an attacker who changed the address
+ * twice cannot undo the undoing. Returns the address before the change.
  */
 export const UNDO = sql(
 	"undo_email_change",

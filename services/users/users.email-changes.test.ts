@@ -181,7 +181,7 @@ test("a change can be confirmed for 48 hours and undone for seven days", async (
 	await expect(issueUndoToken(zoe)).rejects.toMatchObject({ type: "EMAIL_CHANGE_NOT_FOUND" });
 });
 
-test("the former address undoes a change after further changes by a thief", async () => {
+test("the former address undoes a change after further changes by an attacker", async () => {
 	const zoe = await register();
 	const [first, second] = [newEmail(), newEmail()];
 	await change(zoe, first);
@@ -211,7 +211,7 @@ test("the former address undoes a change after further changes by a thief", asyn
 		type: "user.access_changed",
 		data: { sessions: "ended" },
 	});
-	// Links mailed to the thief are void.
+	// Links mailed to the attacker are invalid.
 	await expect(undo(thiefsUndoToken)).rejects.toMatchObject(invalid);
 	await expect(undo(undoToken)).rejects.toMatchObject(invalid);
 	await expect(

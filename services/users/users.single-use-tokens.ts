@@ -43,7 +43,7 @@ export function issueToken(
 
 /**
  * Revokes the links mailed to a locked user: verification, new password, pending change of address.
- * Links that undo a change of address stay valid, because a thief changes password and address
+ * Links that undo a change of address stay valid, because an attacker changes password and address
  * first.
  */
 export const revokeLinks = (tx: Tx, user_id: string): Promise<unknown> =>

@@ -64,7 +64,7 @@ Other runs
   --scale                 10,000 products and 20,000 orders compared with
                           --products 1000000 --orders 5000000
   --minutes 30            memory and table sizes under a mixed load of --rate 50
-  --import 100000         CPU time and memory of an import of so many rows, and the effect on
+  --import 100000         CPU time and memory of an import of that many rows, and the effect on
                           --rate 100 product reads; with --vs also of another revision
 Output
   --json FILE             all figures

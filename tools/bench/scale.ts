@@ -24,7 +24,7 @@ const getAsBuyer = (
 		connection.request("GET", path(data, n), { token: tokens[spread(tokens.length, n)] });
 };
 /** Returns the id of a seed order of the buyer with token `n`. */
-function pastOrderId({ history, tokens }: ScenarioData, n: number): string {
+function seedOrderId({ history, tokens }: ScenarioData, n: number): string {
 	const { users, orders } = history.size;
 	const ordersPerBuyer = Math.floor(orders / users);
 	return history.id("order", spread(tokens.length, n) + users * spread(ordersPerBuyer, n));
@@ -93,7 +93,7 @@ export const scaleScenarios: Readonly<Record<string, Scenario>> = {
 	order: scenarios.order!,
 	"order-get": {
 		description: "one seed order by id",
-		operation: (data) => getAsBuyer(data, (data, n) => `/api/orders/${pastOrderId(data, n)}`),
+		operation: (data) => getAsBuyer(data, (data, n) => `/api/orders/${seedOrderId(data, n)}`),
 	},
 	"orders-mine": {
 		description: "newest orders of a buyer",
@@ -102,7 +102,7 @@ export const scaleScenarios: Readonly<Record<string, Scenario>> = {
 	timeline: {
 		description: "timeline of a seed order, from all services",
 		operation: (data) =>
-			getAsBuyer(data, (data, n) => `/api/orders/${pastOrderId(data, n)}/timeline`),
+			getAsBuyer(data, (data, n) => `/api/orders/${seedOrderId(data, n)}/timeline`),
 	},
 };
 

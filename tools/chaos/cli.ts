@@ -78,7 +78,7 @@ function summary({ findings, faults, tally, orders, thefts, settledAfter }: Chao
 		`Requests  ${tally.requests}; latency ${latencies.join(", ")}`,
 		...tally.kinds().map(([what, n]) => `          ${String(n).padStart(6)}  ${what}`),
 		`Orders    ${statuses.join(", ")}`,
-		`Thefts    ${thefts} stolen sessions met a password change`,
+		`Thefts    ${thefts} stolen sessions, each used during a password change`,
 		`Settled   ${settledAfter.toFixed(1)} s after the last fault`,
 		...findings
 			.slice(0, 50)

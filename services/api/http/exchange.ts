@@ -47,7 +47,7 @@ export interface RouteTable {
 	revision: number;
 	/** Names of the headers with secrets of all routes, see `token` of an action. */
 	readonly tokenHeaders: readonly string[];
-	learn(broker: ServiceBroker): string[];
+	update(broker: ServiceBroker): string[];
 	find(method: string | undefined, path: string): Match<Target>;
 	peek(method: string | undefined, path: string): Target | undefined;
 	allow(path: string): string[];

@@ -163,7 +163,7 @@ test.each([
 		type: "/docs/errors#INTERNAL_ERROR",
 		title: "Internal error",
 		status: 500,
-		detail: "Something went wrong on our side",
+		detail: "Internal error; report it with the request_id",
 		code: "INTERNAL_ERROR",
 		request_id: expect.any(String),
 	});

@@ -34,7 +34,7 @@ async function start(env: Record<string, string> = {}): Promise<Shop> {
 		onLog: (line) => void lines.push(JSON.parse(line)),
 	});
 	// Shortly after the start the routes are read again, which discards cached responses.
-	gatewayOf(shop).table.learn = () => [];
+	gatewayOf(shop).table.update = () => [];
 	return shop;
 }
 const gatewayOf = ({ broker }: Shop) => broker.getLocalService("api") as unknown as Gateway;

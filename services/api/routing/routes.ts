@@ -40,7 +40,7 @@ export class Routes implements RouteTable {
 	}
 
 	/** Reads the routes from the registry. @returns problems for the log */
-	learn(broker: ServiceBroker): string[] {
+	update(broker: ServiceBroker): string[] {
 		const problems: string[] = [];
 		const live = new Set<string>();
 		const offered = new Map<string, Published>();

@@ -12,12 +12,12 @@ const MAX_UNREAD = 65_536;
 const RETRY_MS = { first: 800, longest: 15_000 };
 
 /**
- * One client's event stream: its place among the open streams, its position and its response.
+ * One client's event stream: its slot among the open streams, its position and its response.
  *
- * The place is taken before the first event is loaded and given back exactly once: when the stream
+ * The slot is occupied before the first event is loaded and released exactly once: when the stream
  * ends, when its connection closes, or when it is never started. A response that has ended is not
- * necessarily closed, because a pipelined response may have to wait for the one before it. So the
- * place is given back when the stream ends, and nothing is written after that.
+ * necessarily closed, because a pipelined response may wait for an earlier one. So the slot is
+ * released when the stream ends, and nothing is written after that.
  */
 export class EventStream {
 	/** ID of the user; of the order for guests, because many of them may share an address. */
@@ -35,7 +35,7 @@ export class EventStream {
 	#started = false;
 	#over = false;
 
-	/** @param onClose is called once, when the stream gives its place back */
+	/** @param onClose is called once, when the stream releases its slot */
 	constructor(req: Request, res: Response, onClose: (stream: EventStream) => void) {
 		this.req = req;
 		this.client = req.$ctx.meta.user?.id ?? this.subject;
@@ -93,7 +93,7 @@ export class EventStream {
 		if (this.#isWritable()) this.#res.end(reason && `: ${reason}\n\n`);
 	}
 
-	/** Gives the place back; nothing is written afterwards. */
+	/** Releases the slot; nothing is written afterwards. */
 	close(): void {
 		if (this.#over) return;
 		this.#over = true;

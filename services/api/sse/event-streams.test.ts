@@ -106,7 +106,7 @@ test("writes nothing to an ended stream that waits behind a pipelined one", asyn
 	expect(errors).toEqual([]);
 });
 
-test("releases the place of an ended stream that waits for its connection", async () => {
+test("releases the slot of an ended stream that waits for its connection", async () => {
 	const bearer = token(shop.env);
 	const first = uuid();
 	read = async (id) => (id === first ? nothing : { events: [event(1)], ended: true });
@@ -127,7 +127,7 @@ test("accepts ten of 60 streams that one user opens in parallel", async () => {
 	expect((await open(token(shop.env))).status).toBe(200);
 });
 
-test("releases the place of a stream that fails or has no events", async () => {
+test("releases the slot of a stream that fails or has no events", async () => {
 	const bearer = token(shop.env);
 	const statuses = async () =>
 		(await Promise.all(Array.from({ length: 10 }, () => open(bearer)))).map(({ status }) => status);
@@ -141,7 +141,7 @@ test("releases the place of a stream that fails or has no events", async () => {
 	expect(new Set(await statuses())).toEqual(new Set([200]));
 });
 
-test("releases the place of a client that disconnects during the first load", async () => {
+test("releases the slot of a client that disconnects during the first load", async () => {
 	const bearer = token(shop.env);
 	const gate = Promise.withResolvers<void>();
 	read = () => gate.promise.then(() => nothing);

@@ -52,7 +52,7 @@ export class EventStreams {
 		const stream = new EventStream(req, res, (closed) => this.#open.delete(closed));
 		if (stream.over) return;
 		this.#assertRoom(stream.client);
-		// The place is taken before the first await; otherwise parallel requests pass the check
+		// The slot is occupied before the first await; otherwise parallel requests pass the check
 		// together.
 		this.#open.add(stream);
 		try {

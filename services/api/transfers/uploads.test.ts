@@ -274,7 +274,7 @@ test("reports a failure after the first batch in the last line", async () => {
 		{
 			done: false,
 			code: "INTERNAL_ERROR",
-			detail: "Something went wrong on our side",
+			detail: "Internal error; report it with the request_id",
 			request_id: expect.any(String),
 			created: 100,
 			updated: 0,

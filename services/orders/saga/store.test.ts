@@ -214,7 +214,7 @@ test("a repeated completion is rejected and publishes no second event", async ()
 	expect(await eventsOf(order.id)).toEqual(["order.created", "order.confirmed"]);
 });
 
-test("only the newer of two attempts in one batch closes and publishes its event", async () => {
+test("of two attempts in a batch, the newer ends the saga and publishes its event", async () => {
 	const [old] = await stores.insertSagas("one");
 	const cancelling = await stores.storeOf("one").beginCancellation(old!.id, "Please");
 	const written = await stores.storeOf("one").markCompensated([

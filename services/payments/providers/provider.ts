@@ -175,7 +175,7 @@ export interface PaymentProvider {
 	void(requests: readonly VoidRequest[]): Promise<ProviderResult>[];
 	/**
 	 * Refunds a part of a capture. A repeated request returns the current status of its refund.
-	 * Rejects if the amount exceeds the rest.
+	 * Rejects if the amount exceeds the refundable amount.
 	 */
 	refund(requests: readonly RefundRequest[]): Promise<RefundResult>[];
 	/**

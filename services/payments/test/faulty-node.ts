@@ -19,7 +19,7 @@ export function dependenciesOf(shop: Shop): Dependencies {
 		logger: { warn: () => undefined },
 		provider: createSimulated({ db }),
 		limits,
-		patientLimits: limits,
+		longLimits: limits,
 		windowSeconds: 1800,
 	};
 }

@@ -25,7 +25,7 @@ export function createRefunds({ sdk, once }: { readonly sdk: Stripe; readonly on
 		return refunds.find(({ metadata }) => metadata?.[REFUND_KEY] === key) ?? null;
 	}
 
-	/** @throws if the amount exceeds the rest, or for an inconclusive response */
+	/** @throws if the amount exceeds the refundable amount, or for an inconclusive response */
 	async function refund(
 		{ key, amount }: RefundRequest,
 		row: IntentRow | undefined,
