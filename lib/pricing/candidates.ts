@@ -1,6 +1,7 @@
 import { pricingPromotion } from "./major-units.ts";
 import type { PricingPromotion } from "./pricing.ts";
 import {
+	customerLimitOf,
 	customerOf,
 	MAX_CODES,
 	MAX_ELEMENTS,
@@ -102,12 +103,11 @@ async function findUsedUp({ usage }: Sources, found: readonly Found[]) {
 	const limited = found.flatMap(({ cart, promotions }) => {
 		const customer = customerOf(cart);
 		if (customer === null) return [];
-		return promotions
-			.filter(({ usage_limit_per_customer }) => usage_limit_per_customer !== null)
-			.map(({ id, usage_limit_per_customer }) => ({
-				use: { customer, promotion_id: id },
-				limit: usage_limit_per_customer!,
-			}));
+		return promotions.flatMap((promotion) => {
+			const limit = customerLimitOf(promotion);
+			const use = { customer, promotion_id: promotion.id };
+			return limit === null ? [] : { use, limit };
+		});
 	});
 	const uses = new Map(limited.map((one) => [useKey(one.use), one]));
 	const counts = await inChunks(

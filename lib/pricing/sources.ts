@@ -82,6 +82,17 @@ export const customerOf = ({
 	readonly email: string | null;
 }): string | null => user_id ?? (email && (canonicalEmail(email) ?? email));
 
+/**
+ * Number of orders with which a customer can use a promotion; null without a limit. A first order
+ * is only one. Redemptions enforce the same limit, which the promotions service stores as
+ * `customer_limit`.
+ */
+export const customerLimitOf = ({
+	conditions,
+	usage_limit_per_customer,
+}: Pick<PromotionRecord, "conditions" | "usage_limit_per_customer">): number | null =>
+	conditions.first_order ? 1 : usage_limit_per_customer;
+
 /** Grams per piece: the attribute `weight` of a product; 0 without a valid one. */
 export function weightOf(attributes: { readonly [name: string]: unknown } = {}): number {
 	const { weight } = attributes;

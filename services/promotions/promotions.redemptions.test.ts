@@ -1,5 +1,6 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "@jest/globals";
 import { v7 as uuid } from "uuid";
+import { customerLimitOf } from "../../lib/pricing/sources.ts";
 import { type Shop, startShop } from "../../test/support/shop.ts";
 import { newOrder, promotionsOf, times, usedUp } from "./test/commands.ts";
 
@@ -147,6 +148,20 @@ describe("a limit per customer", () => {
 		expect(await redeem(first!, second!)).toEqual([done, usedUp(id)]);
 		await release(first!);
 		expect(await redeem(second!)).toEqual([done]);
+	});
+
+	test("equals the limit that pricing applies", async () => {
+		for (const first_order of [true, false, undefined])
+			for (const usage_limit_per_customer of [null, 5]) {
+				const conditions = first_order === undefined ? {} : { first_order };
+				const promotion = await create({ conditions, usage_limit_per_customer });
+				const [row] = await shop.databases.query<{ customer_limit: number | null }>(
+					"promotions",
+					"select customer_limit from promotions where id = $1",
+					[promotion.id],
+				);
+				expect(row!.customer_limit).toBe(customerLimitOf(promotion));
+			}
 	});
 
 	test("counts uses from before it was set", async () => {
