@@ -2,6 +2,7 @@ import { address } from "../../lib/contracts/address.ts";
 import { contract } from "../../lib/contracts/contract.ts";
 import { eventActions } from "../../lib/contracts/event-actions.ts";
 import { list, object } from "../../lib/contracts/schema.ts";
+import { MAX_COUPONS } from "../../lib/pricing/limits.ts";
 import { order, placementErrors } from "../orders/orders.contract.shapes.ts";
 import {
 	cart,
@@ -58,7 +59,7 @@ export const carts = contract({
 				},
 				shipping_address: { ...object(address), optional: true },
 				shipping_method: { ...shipping_method, optional: true },
-				coupon_codes: { ...list(coupon_code, { max: 10 }), optional: true },
+				coupon_codes: { ...list(coupon_code, { max: MAX_COUPONS }), optional: true },
 				user_id: { type: "uuid", optional: true, description: "The customer" },
 				email: { ...email, optional: true, description: "Of a guest" },
 			},
@@ -109,7 +110,7 @@ export const carts = contract({
 				shipping_address: { ...object(address), nullable: true, optional: true },
 				billing_address: { ...object(address), nullable: true, optional: true },
 				shipping_method: { ...shipping_method, nullable: true, optional: true },
-				coupon_codes: { ...list(coupon_code, { max: 10 }), optional: true },
+				coupon_codes: { ...list(coupon_code, { max: MAX_COUPONS }), optional: true },
 			},
 			returns: object(cart),
 			throws: [

@@ -1,6 +1,7 @@
 import { address } from "../../lib/contracts/address.ts";
 import { currencyCode } from "../../lib/contracts/codes.ts";
 import { list, object, pick, shape } from "../../lib/contracts/schema.ts";
+import { MAX_ADJUSTMENTS, MAX_COUPONS } from "../../lib/pricing/limits.ts";
 
 export const id = { id: { type: "uuid" } } as const;
 export const count = { type: "number", integer: true } as const;
@@ -94,7 +95,7 @@ const breakdown = shape({
 			code: { type: "string", nullable: true },
 			amount: money,
 		}),
-		{ max: 50, description: "Promotions that discount the order" },
+		{ max: MAX_ADJUSTMENTS, description: "Promotions that discount the order" },
 	),
 	shipping_discount: money,
 	shipping_tax: money,
@@ -195,7 +196,7 @@ export const pricedOrder = shape({
 	total_amount: money,
 	shipping_address: { ...object(address), nullable: true },
 	billing_address: { ...object(address), nullable: true },
-	coupon_codes: list({ type: "string" }, { max: 10 }),
+	coupon_codes: list({ type: "string" }, { max: MAX_COUPONS }),
 });
 
 const ifPriced = {

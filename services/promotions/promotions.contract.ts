@@ -4,6 +4,7 @@ import { eventActions } from "../../lib/contracts/event-actions.ts";
 import { command } from "../../lib/contracts/outcome.ts";
 import { list, object, page, paging, partial, range, shape } from "../../lib/contracts/schema.ts";
 import { history } from "../../lib/messaging/event-history.ts";
+import { MAX_ADJUSTMENTS } from "../../lib/pricing/limits.ts";
 
 const id = { id: { type: "uuid" } } as const;
 const count = { type: "number", integer: true, min: 0 } as const;
@@ -221,7 +222,7 @@ export const promotions = contract({
 		 */
 		redeem: command("Redeem promotions for orders", {
 			customer,
-			uses: list(object(use), { min: 1, max: 50 }),
+			uses: list(object(use), { min: 1, max: MAX_ADJUSTMENTS }),
 		}),
 		/** Returns uses and budget once. An order without redemptions gets a tombstone. */
 		release: command("Return the redeemed promotions of orders", {}),

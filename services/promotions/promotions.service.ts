@@ -6,6 +6,7 @@ import { executeOnce } from "../../lib/idempotency/idempotency.ts";
 import { readEventHistory } from "../../lib/messaging/event-history.ts";
 import type { Tx } from "../../lib/persistence/database.ts";
 import { newId } from "../../lib/persistence/id.ts";
+import { MAX_AUTOMATIC } from "../../lib/pricing/limits.ts";
 import { defineService } from "../../lib/service/define-service.ts";
 import { envOf } from "../../lib/settings/env.ts";
 import { database } from "../../mixins/database.mixin.ts";
@@ -29,8 +30,7 @@ import * as statements from "./promotions.statements.ts";
 /** Lifetime of a cached result in milliseconds. A change invalidates it at once. */
 const CACHE_TTL_MS = 60_000;
 const MAX_EXPIRY_INTERVAL_MS = 10_000;
-/** Automatic promotions that have not ended, and the characters of all their conditions. */
-const MAX_AUTOMATIC = 100;
+/** Characters of the conditions of all automatic promotions that have not ended. */
 const MAX_CONDITIONS_LENGTH = 400_000;
 
 type RedemptionAuditRow = { order_id: string; status: Status; uses: Use[] };
@@ -57,6 +57,7 @@ export default defineService(promotions)({
 		 */
 		async assertFewAutomatic(tx: Tx, changed: Promotion): Promise<void> {
 			if (changed.code !== null) return;
+			await tx.query(statements.LOCK_AUTOMATIC);
 			const [all] = await tx.query<{ count: number; length: number }>(statements.MEASURE_AUTOMATIC);
 			if (all!.count > MAX_AUTOMATIC || all!.length > MAX_CONDITIONS_LENGTH)
 				throwError(promotions, "TOO_MANY_AUTOMATIC");

@@ -68,6 +68,12 @@ export const FIND_BY_CODES = sql(
 	`select ${APPLICABLE} from promotions where lower(code) = any($1::text[]) and ${HAS_NOT_ENDED}`,
 );
 
+/** Serializes transactions that decide by the number of automatic promotions. */
+export const LOCK_AUTOMATIC = sql(
+	"lock_automatic",
+	"select pg_advisory_xact_lock(hashtext('promotions.automatic'))",
+);
+
 /** Number of automatic promotions that have not ended, and the length of their conditions. */
 export const MEASURE_AUTOMATIC = sql(
 	"measure_automatic",
