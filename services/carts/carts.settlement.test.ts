@@ -1,4 +1,5 @@
 import { beforeEach, describe, expect, test } from "@jest/globals";
+import { Errors } from "moleculer";
 import { v7 as uuid } from "uuid";
 import { Database } from "../../lib/persistence/database.ts";
 import { eventually } from "../../test/support/eventually.ts";
@@ -121,6 +122,65 @@ describe("a checkout whose call of orders was lost", () => {
 			"ORDER_CANCELLED",
 		);
 	});
+});
+
+describe("a refusal that does not name the order", () => {
+	const refused = { status: 422, code: "VALIDATION_ERROR" };
+
+	test.each(["confirmed", "pending"] as const)(
+		"leaves the cart of an order that is %s, also under its key",
+		async (outcome) => {
+			const cart = await shop.userCart();
+			const checkout = () => cart.checkout({ expected_total: 20 }, headers);
+			const headers = { "idempotency-key": uuid() };
+			[shop.orders.outcome, shop.orders.lost] = [outcome, "after"];
+			expect((await checkout()).status).toBe(503);
+			[shop.orders.lost, shop.orders.isStrict] = ["no", true];
+			const [order_id] = shop.orders.requests.keys();
+			for (const repeat of [checkout, cart.checkout])
+				expect(await repeat()).toMatchObject({ status: 503 });
+			expect(await shop.row(cart.id)).toMatchObject({ status: "completing", order_id });
+			shop.orders.isStrict = false;
+			expect(await checkout()).toMatchObject({ status: 201, body: { id: order_id } });
+			expect(shop.orders.requests.size).toBe(1);
+		},
+	);
+
+	test("opens the cart of an order that does not exist", async () => {
+		const cart = await shop.userCart();
+		shop.orders.isStrict = true;
+		expect((await cart.checkout()).body).toMatchObject(refused);
+		expect(await shop.row(cart.id)).toMatchObject({
+			status: "open",
+			cancellation_reason: "VALIDATION_ERROR",
+		});
+	});
+
+	test("opens the cart of an order that was cancelled", async () => {
+		shop.orders.outcome = "PAYMENT_DECLINED";
+		const { cart } = await interrupted("after");
+		[shop.orders.lost, shop.orders.isStrict] = ["no", true];
+		expect((await cart.checkout()).body).toMatchObject(refused);
+		expect(await shop.row(cart.id)).toMatchObject({ status: "open", order_id: null });
+	});
+
+	test("leaves the cart while the outcome of the order is unknown", async () => {
+		const cart = await shop.userCart();
+		shop.orders.isStrict = true;
+		shop.orders.outcomeOf = () => {
+			throw new Errors.RequestTimeoutError({ action: "orders.fates", nodeID: "gone" });
+		};
+		expect((await cart.checkout()).status).toBe(503);
+		expect(await shop.row(cart.id)).toMatchObject({ status: "completing" });
+	});
+});
+
+test("a refusal that names the order opens its cart without another call", async () => {
+	const cart = await shop.userCart();
+	shop.orders.outcome = "PAYMENT_DECLINED";
+	expect((await cart.checkout()).body.code).toBe("PAYMENT_DECLINED");
+	expect(await shop.row(cart.id)).toMatchObject({ status: "open" });
+	expect(shop.orders.lookups).toBe(0);
 });
 
 /** Lets statements of the carts service fail until `restore`. */

@@ -1,4 +1,5 @@
 import type { Call, EventData } from "../../lib/contracts/contract.ts";
+import { commonError } from "../../lib/contracts/errors.ts";
 import type { Event } from "../../lib/contracts/event.ts";
 import type { Value } from "../../lib/contracts/schema.ts";
 import type { Database, Tx } from "../../lib/persistence/database.ts";
@@ -10,6 +11,7 @@ import * as statements from "./carts.statements.ts";
 import type { CartStore } from "./carts.store.ts";
 
 export type Order = Value<typeof orders.actions.place.returns>;
+type Outcome = Value<typeof orders.actions.fates.returns>[number];
 export type Settlement = ReturnType<typeof createSettlement>;
 
 interface Dependencies {
@@ -33,8 +35,8 @@ export function createSettlement({ db, store, wakeRelay, onError }: Dependencies
 
 	/**
 	 * Places an order, or waits for it, and settles its cart if the order is decided.
-	 * @throws the errors of `orders.place`, after which the cart is open again; or an outage, after
-	 *   which the outcome is unknown
+	 * @throws the errors of `orders.place`, after which the cart is open again; or an outage or
+	 *   SERVICE_UNAVAILABLE, after which the outcome is unknown
 	 */
 	async function place(call: Call, request: PlaceRequest): Promise<Order> {
 		const { order_id } = request;
@@ -42,7 +44,10 @@ export function createSettlement({ db, store, wakeRelay, onError }: Dependencies
 		try {
 			order = await call("orders.place", request);
 		} catch (error) {
-			if (isRefusal(error)) await reopen(order_id, reasonOf(error));
+			if (isRefusal(error)) {
+				await assertNotPlaced(call, order_id, error);
+				await reopen(order_id, reasonOf(error));
+			}
 			throw error;
 		}
 		if (order.status !== "pending")
@@ -92,7 +97,7 @@ export function createSettlement({ db, store, wakeRelay, onError }: Dependencies
 				wakeRelay();
 			}
 			// An unknown order was not placed; a cancelled one returns its reason.
-			const others = due.filter((_, i) => ["unknown", "cancelled"].includes(outcomes[i]!));
+			const others = due.filter((_, i) => !isPlaced(outcomes[i]!));
 			await Promise.all(
 				others.map(({ order_id, request }) =>
 					place(call, request).catch((error) => {
@@ -114,9 +119,23 @@ export function createSettlement({ db, store, wakeRelay, onError }: Dependencies
 	};
 }
 
+const isPlaced = (outcome: Outcome): boolean => outcome === "open" || outcome === "confirmed";
+
+/**
+ * Asserts that a refused order does not exist or was cancelled. A refusal that names the order
+ * follows its cancellation. Any other one, such as that of a node with a stricter contract, says
+ * nothing about the order, which an earlier call with a lost response may have placed.
+ * @throws SERVICE_UNAVAILABLE if the order is placed; an outage of `orders.fates`
+ */
+async function assertNotPlaced(call: Call, order_id: string, refusal: unknown): Promise<void> {
+	if ((refusal as Failure).data?.order_id === order_id) return;
+	const [outcome] = await call("orders.fates", { order_ids: [order_id] });
+	if (isPlaced(outcome!)) throw commonError("SERVICE_UNAVAILABLE");
+}
+
 interface Failure {
 	readonly type?: string;
-	readonly data?: { readonly reason?: string };
+	readonly data?: { readonly order_id?: string; readonly reason?: string };
 }
 /** The reason as the order states it: a code, or the text of a person. */
 function reasonOf(error: unknown): string {

@@ -3,6 +3,7 @@ import { Errors } from "moleculer";
 import { v7 as uuid } from "uuid";
 import { cacheOf } from "../../../lib/caching/lease-cache.ts";
 import { contractError } from "../../../lib/contracts/contract.ts";
+import { invalidField } from "../../../lib/contracts/errors.ts";
 import type { Infer, Value } from "../../../lib/contracts/schema.ts";
 import { database } from "../../../mixins/database.mixin.ts";
 import { durableEvents } from "../../../mixins/durable-events.mixin.ts";
@@ -32,6 +33,10 @@ class StubbedOrders {
 	outcome: Outcome = "confirmed";
 	/** Whether calls are lost, before or after the order is written. */
 	lost: "no" | "before" | "after" = "no";
+	/** Whether calls are rejected by a node with a stricter contract, before they have an effect. */
+	isStrict = false;
+	/** Number of orders whose outcome was requested. */
+	lookups = 0;
 	readonly requests = new Map<string, PlaceRequest>();
 	readonly #outcomes = new Map<string, Outcome>();
 	readonly customers = new Set<string>();
@@ -39,6 +44,7 @@ class StubbedOrders {
 	place(request: PlaceRequest): Order {
 		const { order_id, user_id, priced } = request;
 		if (this.lost === "before") throw outage();
+		if (this.isStrict) throw invalidField("priced.adjustments", "ARRAY_MAX", "Too many discounts");
 		if (this.outcome === "ORDER_TOO_LARGE") throw contractError(orders, "ORDER_TOO_LARGE");
 		if (!this.requests.has(order_id)) {
 			this.requests.set(order_id, request);
@@ -62,6 +68,7 @@ class StubbedOrders {
 		this.#outcomes.set(order_id, outcome);
 	}
 	outcomeOf(order_id: string) {
+		this.lookups++;
 		if (this.lost !== "no") throw outage();
 		const outcome = this.#outcomes.get(order_id);
 		if (!outcome) return "unknown";
