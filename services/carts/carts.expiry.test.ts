@@ -55,6 +55,38 @@ test("hides an open cart before it is deleted, and the account gets another", as
 	expect(claimed.body.code).toBe("CART_NOT_FOUND");
 });
 
+test.each(["EUR", "USD"])(
+	"of the account's next cart, in %s, opens the cart of a cancelled order with its own lines",
+	async (currency) => {
+		const { id, buyer, product, checkout, get } = await shop.userCart();
+		shop.orders.outcome = "pending";
+		const { id: order_id } = (await checkout()).body;
+		const next = await shop.open(buyer);
+		await shop.put(next.id, buyer, shop.product({ currency }), 1);
+		await expire(next.id);
+		shop.orders.settle(order_id, "PAYMENT_DECLINED");
+		expect((await checkout()).body.code).toBe("PAYMENT_DECLINED");
+		expect(await get()).toMatchObject({
+			status: "open",
+			cancellation_reason: "PAYMENT_DECLINED",
+			lines: [{ product_id: product, quantity: 2 }],
+		});
+		expect((await get()).lines).toHaveLength(1);
+		expect((await shop.open(buyer)).id).toBe(id);
+		expect(await shop.row(next.id)).toBeUndefined();
+	},
+);
+
+test("of the account's cart gives the cart of a guest to the account alone", async () => {
+	const own = await shop.userCart();
+	await expire(own.id);
+	const guest = await shop.guestCart();
+	const account = { ...own.buyer, ...guest.buyer };
+	const { body } = await shop.http(`POST /api/carts/${guest.id}/claim`, account);
+	expect([body.id, body.lines.length]).toEqual([guest.id, 1]);
+	expect(await shop.row(own.id)).toBeUndefined();
+});
+
 test("deletes expired and completed carts in batches, but none in checkout", async () => {
 	const [open, completed, completing, current] = [
 		await shop.userCart(),

@@ -1,5 +1,5 @@
 import type { Database, Tx } from "../../lib/persistence/database.ts";
-import { haveSameCurrency, merge, type StoredCart } from "./carts.rules.ts";
+import { haveSameCurrency, isCurrent, merge, type StoredCart } from "./carts.rules.ts";
 import type { CartStore } from "./carts.store.ts";
 
 interface Dependencies {
@@ -23,11 +23,11 @@ export const mergeIntoAccount = (
 	retried(() =>
 		db.transaction(async (tx) => {
 			const { cart, other } = await store.lockPair(tx, id, user_id);
-			const found = cart && isCurrent(cart) ? cart : undefined;
+			const found = cart && isCurrent(cart, Date.now()) ? cart : undefined;
 			check(found);
 			if (found.merged_into) return found.merged_into;
 			if (found.user_id === user_id) return id;
-			if (!other || !isCurrent(other)) {
+			if (!other) {
 				await store.assign(tx, id, user_id);
 				return id;
 			}
@@ -62,9 +62,6 @@ export async function reopenIn(
 	if (haveSameCurrency(cart, other)) await store.saveIn(tx, other, merge(cart, other));
 	await store.markMerged(tx, cart.id, other.id, reason);
 }
-
-const isCurrent = ({ status, expires_at }: StoredCart): boolean =>
-	status !== "open" || Date.parse(expires_at) > Date.now();
 
 const UNIQUE_VIOLATION = "23505";
 const MAX_ATTEMPTS = 3;

@@ -86,6 +86,15 @@ export function assertAccess<C extends StoredCart>(
 	throwError(carts, "CART_NOT_FOUND");
 }
 
+/**
+ * Whether a cart exists for its owner. An expired open cart does not, until its row is deleted.
+ * @param now epoch milliseconds
+ */
+export const isCurrent = (
+	{ status, expires_at }: Pick<StoredCart, "status" | "expires_at">,
+	now: number,
+): boolean => status !== "open" || Date.parse(expires_at) > now;
+
 /** @throws CART_NOT_OPEN */
 export function assertOpen({ status, order_id }: StoredCart): void {
 	if (status !== "open")

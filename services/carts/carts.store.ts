@@ -4,7 +4,14 @@ import { alignRows } from "../../lib/persistence/align-rows.ts";
 import { arrayLiteral } from "../../lib/persistence/array-literal.ts";
 import type { Database, Queryable, Tx } from "../../lib/persistence/database.ts";
 import { newId } from "../../lib/persistence/id.ts";
-import type { CartContents, CartLine, PlaceRequest, Quote, StoredCart } from "./carts.rules.ts";
+import {
+	type CartContents,
+	type CartLine,
+	isCurrent,
+	type PlaceRequest,
+	type Quote,
+	type StoredCart,
+} from "./carts.rules.ts";
 import * as statements from "./carts.statements.ts";
 
 /** Days after which the unused cart of a guest expires. */
@@ -153,10 +160,17 @@ export function createCartStore({ db, days, settleSeconds, wakeRelay }: Options)
 		remove: async ({ id, version }: StoredCart): Promise<boolean> =>
 			(await db.query(statements.REMOVE, [id, version])).length > 0,
 
-		/** Locks a cart, and the open cart of a user if that is another one; both may have expired. */
+		/**
+		 * Locks a cart, which may have expired, and the open cart of a user if that is another one.
+		 * Deletes the latter if it has expired: a user has one open cart at most.
+		 */
 		async lockPair(tx: Tx, id: string, user_id: string | null) {
 			const rows = await tx.query<StoredCart>(statements.LOCK, [id, user_id]);
-			return { cart: rows.find((row) => row.id === id), other: rows.find((row) => row.id !== id) };
+			const cart = rows.find((row) => row.id === id);
+			const other = rows.find((row) => row.id !== id);
+			if (!other || isCurrent(other, Date.now())) return { cart, other };
+			await tx.query(statements.REMOVE, [other.id, other.version]);
+			return { cart, other: undefined };
 		},
 
 		/** Records that the contents of a locked cart have moved to another one. */
@@ -164,9 +178,8 @@ export function createCartStore({ db, days, settleSeconds, wakeRelay }: Options)
 			await tx.query(statements.MARK_MERGED, [id, into, reason]);
 		},
 
-		/** Gives the locked cart of a guest to an account without a current open cart. */
+		/** Gives the locked cart of a guest to an account without an open cart. */
 		async assign(tx: Tx, id: string, user_id: string): Promise<void> {
-			await tx.query(statements.DELETE_EXPIRED_OF, [user_id]);
 			await tx.query(statements.ASSIGN, [id, user_id, days]);
 		},
 
