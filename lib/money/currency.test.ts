@@ -6,6 +6,8 @@ import {
 	fromMinorUnits,
 	isCurrency,
 	MAX_DIGITS,
+	MONEY_MAX,
+	maxMinorUnits,
 	toMinorUnits,
 } from "./currency.ts";
 
@@ -34,6 +36,17 @@ test("the currencies without two decimals are those of the stored amounts", () =
 		3: "BHD JOD KWD LYD OMR TND",
 		4: "",
 	});
+});
+
+test("maxMinorUnits is the largest amount of each currency that contracts accept", () => {
+	expect(["JPY", "EUR", "BHD", "ZZZ"].map(maxMinorUnits)).toEqual([
+		9_999_999_999, 999_999_999_999, 9_999_999_999_990, 999_999_999_999,
+	]);
+	for (const code of Intl.supportedValuesOf("currency")) {
+		const max = maxMinorUnits(code);
+		expect(fromMinorUnits(max, code)).toBeLessThanOrEqual(MONEY_MAX);
+		expect(fromMinorUnits(max + 1, code)).toBeGreaterThan(MONEY_MAX);
+	}
 });
 
 test("fitsCurrency accepts amounts with no more decimals than the currency", () => {

@@ -51,6 +51,13 @@ export const toSmallestUnits = (amount: number): number => Math.round(amount * S
 /** Converts the result of {@link toSmallestUnits} back to major units. */
 export const fromSmallestUnits = (units: number): number => units / SMALLEST_UNITS;
 
+/**
+ * Largest amount of a currency in minor units: {@link MONEY_MAX} without the decimals that the
+ * currency does not have.
+ */
+export const maxMinorUnits = (currency: string): number =>
+	Math.floor(toSmallestUnits(MONEY_MAX) / (SMALLEST_UNITS / scaleOf(currency)));
+
 /** Whether an amount in major units has no more decimals than its currency. */
 export const fitsCurrency = (amount: number, currency: string): boolean =>
 	fromMinorUnits(toMinorUnits(amount, currency), currency) === amount;

@@ -1,4 +1,4 @@
-import { fromMinorUnits, MONEY_MAX, toMinorUnits } from "../../lib/money/currency.ts";
+import { fromMinorUnits, maxMinorUnits, toMinorUnits } from "../../lib/money/currency.ts";
 import type { CartToPrice, PricingResult } from "../../lib/pricing/price-carts.ts";
 import { weightOf } from "../../lib/pricing/sources.ts";
 import type { Cart, CartContents, CartLine, Quote, StoredCart } from "./carts.rules.ts";
@@ -50,7 +50,7 @@ export function examineLines(
 	products: readonly (Product | null)[],
 ): ExaminedLine[] {
 	const unit = currency ?? DEFAULT_CURRENCY;
-	const limit = toMinorUnits(MONEY_MAX, unit);
+	const limit = maxMinorUnits(unit);
 	let subtotal = 0;
 	return lines.map((line, i) => {
 		const product = products[i] ?? null;
@@ -115,7 +115,7 @@ export function problemsOf(
 	const codes: Problem["code"][] = [
 		...(user_id === null && email === null ? (["EMAIL_REQUIRED"] as const) : []),
 		...(requiresAddress && !shipping_address ? (["ADDRESS_REQUIRED"] as const) : []),
-		...(total > toMinorUnits(MONEY_MAX, result?.priced.currency ?? DEFAULT_CURRENCY)
+		...(total > maxMinorUnits(result?.priced.currency ?? DEFAULT_CURRENCY)
 			? (["ORDER_TOO_LARGE"] as const)
 			: []),
 	];

@@ -162,6 +162,11 @@ describe("lines", () => {
 		expect((await shop.put(cart.id, other, yacht, 1)).body.total_amount).toBe(9_999_999_999);
 		expect((await shop.put(cart.id, other, yacht, 2)).body.code).toBe("ORDER_TOO_LARGE");
 		expect((await shop.get(cart.id, other)).body.lines[0].quantity).toBe(1);
+
+		const buyer = shop.user();
+		const yen = await shop.open(buyer);
+		const tower = shop.product({ price: 5_000_000_000, currency: "JPY" });
+		expect((await shop.put(yen.id, buyer, tower, 2)).body.code).toBe("ORDER_TOO_LARGE");
 	});
 
 	test("take all of 20 concurrent changes", async () => {
