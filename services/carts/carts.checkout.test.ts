@@ -142,10 +142,11 @@ describe("the expected total", () => {
 		expect((await checkout({ expected_total: 24 })).body.total_amount).toBe(18);
 	});
 
-	test("is compared in minor units", async () => {
+	test("is compared exactly, and not rounded to the decimals of the currency", async () => {
 		const { id, buyer, checkout } = await shop.userCart();
 		await shop.put(id, buyer, shop.product({ price: 0.1 }), 3);
-		expect((await checkout({ expected_total: 20.29 })).body.code).toBe("PRICE_CHANGED");
+		for (const expected_total of [20.29, 20.2999])
+			expect((await checkout({ expected_total })).body.code).toBe("PRICE_CHANGED");
 		expect((await checkout({ expected_total: 20.3 })).status).toBe(201);
 	});
 });

@@ -11,7 +11,7 @@ import {
 	type StoredResponse,
 	storeResponse,
 } from "../../lib/idempotency/idempotency.ts";
-import { toMinorUnits } from "../../lib/money/currency.ts";
+import { fromMinorUnits } from "../../lib/money/currency.ts";
 import type { Database } from "../../lib/persistence/database.ts";
 import { newId } from "../../lib/persistence/id.ts";
 import { isUnavailable } from "../../lib/resilience/outages.ts";
@@ -95,7 +95,8 @@ async function prepare(self: Self, ctx: CheckoutCtx, cart: StoredCart): Promise<
 	const evaluation = await self.evaluator.evaluate(cart, false);
 	await assertNoProblems(ctx, cart, evaluation);
 	const { priced } = evaluation.result!;
-	if (priced.total_amount > toMinorUnits(ctx.params.expected_total, priced.currency))
+	// In major units: rounding an expected total with more decimals than the currency could raise it.
+	if (fromMinorUnits(priced.total_amount, priced.currency) > ctx.params.expected_total)
 		throwError(carts, "PRICE_CHANGED", {
 			cart: openView(cart, await self.evaluator.evaluate(cart)),
 		});
