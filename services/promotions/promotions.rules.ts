@@ -32,13 +32,17 @@ export function checkedFields(promotion: Fields): Fields {
 	return { ...promotion, conditions };
 }
 
-/** @throws VALIDATION_ERROR if the currency of counted discounts would change */
-export function assertSameUnits(before: Promotion, after: Fields): void {
-	if (after.currency !== before.currency && before.used > 0)
+/**
+ * Asserts that a change keeps the currency, even of a promotion without uses: an order that was
+ * priced in it may not be redeemed yet, and its discount would be added to amounts of another one.
+ * @throws VALIDATION_ERROR if the currency would change
+ */
+export function assertSameCurrency(before: Promotion, after: Fields): void {
+	if (after.currency !== before.currency)
 		throw invalidField(
 			"currency",
 			"IN_USE",
-			"The currency cannot change while orders use the promotion",
+			"The currency cannot change, because orders may use the promotion: create another one",
 		);
 }
 

@@ -21,7 +21,7 @@ import { AUDIT_REDEMPTIONS, FIND_CUSTOMER_USES } from "./promotions.redemptions.
 import { createRedemptions, type Status } from "./promotions.redemptions.ts";
 import {
 	type Applicable,
-	assertSameUnits,
+	assertSameCurrency,
 	checkedFields,
 	type Promotion,
 } from "./promotions.rules.ts";
@@ -101,8 +101,9 @@ export default defineService(promotions)({
 				this.db.transaction(async (tx) => {
 					const [before] = await tx.query<Promotion>(statements.LOCK_PROMOTION, [id]);
 					if (!before) return throwError(promotions, "PROMOTION_NOT_FOUND");
-					const fields = checkedFields({ ...before, ...changes });
-					assertSameUnits(before, fields);
+					const changed = { ...before, ...changes };
+					assertSameCurrency(before, changed);
+					const fields = checkedFields(changed);
 					const values = statements.promotionValues(id, fields);
 					const [after] = await tx
 						.query<Promotion>(statements.UPDATE_PROMOTION, values)

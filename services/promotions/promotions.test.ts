@@ -171,18 +171,26 @@ test("an update is checked together with the fields that stay", async () => {
 	});
 	const wrong: [object, string][] = [
 		[{ starts_at: "2026-07-01T00:00:00Z" }, "ends_at"],
-		[{ currency: "JPY" }, "effect.value"],
+		[{ effect: { type: "amount_off", value: 1.505 } }, "effect.value"],
 		[{ effect: { type: "percent_off" } }, "effect.value"],
 		[{}, ""],
 	];
 	for (const [changes, field] of wrong) await expectInvalid(update(id, changes), field);
-	const changes = { currency: "JPY", effect: { type: "amount_off", value: 150 } };
+	const changes = { starts_at: null, effect: { type: "amount_off", value: 150 } };
 	expect(await update(id, changes)).toMatchObject(changes);
-	const order = newOrder([id]);
-	await redeem(order);
-	await expectInvalid(update(id, { currency: "EUR" }), "currency");
-	await release(order);
-	expect(await update(id, { currency: "EUR" })).toMatchObject({ currency: "EUR" });
+});
+
+test("the currency never changes: an order may be priced and not redeemed yet", async () => {
+	const created = await create({ effect: { type: "amount_off", value: 5 }, budget: 1000 });
+	const { id } = created;
+	const priced = newOrder([id]);
+	const toYen = () => update(id, { currency: "JPY", name: "Yen" });
+	await expectInvalid(toYen(), "currency");
+	expect(await get(id)).toEqual(created);
+	await redeem(priced);
+	expect(await get(id)).toMatchObject({ currency: "EUR", used: 1, spent: 5 });
+	await expectInvalid(toYen(), "currency");
+	expect(await update(id, { currency: "EUR", name: "Euro" })).toMatchObject({ name: "Euro" });
 });
 
 test("a deleted promotion is not found, and its redemptions can be released", async () => {
