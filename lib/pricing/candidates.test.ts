@@ -163,6 +163,9 @@ describe("isActiveAt", () => {
 		[time(1001), null, false],
 		[null, time(1001), true],
 		[null, time(1000), false],
+		[time(1000), time(1001), true],
+		[time(999), time(1000), false],
+		[time(1001), time(1002), false],
 	])("%s to %s at 1000 ms is %s", (starts_at, ends_at, expected) => {
 		expect(isActiveAt({ starts_at, ends_at }, 1000)).toBe(expected);
 	});

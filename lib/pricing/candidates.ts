@@ -76,7 +76,10 @@ export async function findCandidates(
 }
 const NONE: Candidates = { promotions: [], problems: [], has_ordered: false };
 
-/** Whether a promotion has started and has not ended. */
+/**
+ * Whether a promotion has started and has not ended: `starts_at` is inclusive, `ends_at` exclusive.
+ * @param now epoch milliseconds
+ */
 export const isActiveAt = (
 	{ starts_at, ends_at }: Pick<PromotionRecord, "starts_at" | "ends_at">,
 	now: number,
@@ -84,6 +87,7 @@ export const isActiveAt = (
 	(starts_at === null || Date.parse(starts_at) <= now) &&
 	(ends_at === null || now < Date.parse(ends_at));
 
+/** Key of a coupon code: codes are case-insensitive. */
 const normalizedCode = (code: string) => code.toLowerCase();
 
 async function byCodes({ resolve }: Sources, carts: readonly Buyer[]) {

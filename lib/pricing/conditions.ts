@@ -2,17 +2,6 @@ import type { PricingCustomer, PricingLine, PricingPromotion } from "./pricing.t
 
 const SEPARATOR = "/";
 
-/** Whether `now` is in the period of a promotion: `starts_at` inclusive, `ends_at` exclusive. */
-export const isActive = (
-	{ starts_at, ends_at }: { readonly starts_at: string | null; readonly ends_at: string | null },
-	now: Date,
-): boolean =>
-	(starts_at === null || Date.parse(starts_at) <= now.getTime()) &&
-	(ends_at === null || now.getTime() < Date.parse(ends_at));
-
-/** Key of a coupon code: codes are case-insensitive. */
-export const codeKey = (code: string): string => code.trim().toUpperCase();
-
 /** Whether the conditions of a promotion hold, except those on the products of the cart. */
 export function isEligible(
 	{ conditions }: PricingPromotion,
