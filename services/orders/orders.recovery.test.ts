@@ -1,4 +1,4 @@
-import { expect, test } from "@jest/globals";
+import { describe, expect, test } from "@jest/globals";
 import { v7 as uuid } from "uuid";
 import { done, type Outcome, refused } from "../../lib/contracts/outcome.ts";
 import { eventually } from "../../test/support/eventually.ts";
@@ -64,6 +64,51 @@ test("rejects a cancellation that another node has aborted", async () => {
 	await expect(cancelling).rejects.toMatchObject({
 		type: "ILLEGAL_TRANSITION",
 		data: { status: "confirmed" },
+	});
+});
+
+describe("an order that is stuck after a refusal is pending until it is cancelled", () => {
+	const declined = { code: 402, type: "PAYMENT_DECLINED" };
+	/** Places an order whose compensation fails, and repeats the call before and after a retry. */
+	async function getStuck(call: () => Promise<{ id: string; status: string }>) {
+		steps.charge = () => refused("PAYMENT_DECLINED");
+		steps.release = () => refused("FULFILLED");
+		const { id, status } = await call();
+		expect(status).toBe("pending");
+		expect(await orders.shop.call("orders.fates", { order_ids: [id] })).toEqual(["open"]);
+		return {
+			id,
+			async retry() {
+				steps.release = () => done;
+				await orders.shop.call("orders.retry", { id });
+				await eventually(async () =>
+					expect(await orders.shop.call("orders.fates", { order_ids: [id] })).toEqual([
+						"cancelled",
+					]),
+				);
+			},
+		};
+	}
+
+	test("without a stored response", async () => {
+		const items = [item()];
+		const meta = { user: customer, idempotency_key: uuid() };
+		const create = () => orders.shop.call("orders.create", { items }, { meta: { ...meta } });
+		const { id, retry } = await getStuck(create);
+		await expect(create()).rejects.toMatchObject({
+			type: "IDEMPOTENCY_KEY_IN_USE",
+			data: { order_id: id },
+		});
+		await retry();
+		await expect(create()).rejects.toMatchObject({ ...declined, data: { order_id: id } });
+	});
+
+	test("for the cart that requests it", async () => {
+		const order_id = uuid();
+		const placeAgain = () => orders.placePriced({ order_id });
+		const { retry } = await getStuck(placeAgain);
+		await retry();
+		await expect(placeAgain()).rejects.toMatchObject({ ...declined, data: { order_id } });
 	});
 });
 

@@ -68,8 +68,9 @@ export async function placeOrder(
 		return toOrder(placed.saga.order, placed.saga);
 	}
 	const { order, outcome } = await settle(db, placed.saga, placed.outcome, waitMs);
-	const error = outcome && "reason" in outcome ? rules.cancelledError(order, outcome) : undefined;
-	if (keyed && outcome) {
+	const error = outcome?.status === "closed" ? rules.cancelledError(order, outcome) : undefined;
+	// A stuck order is pending until its compensation is retried, so its response can still change.
+	if (keyed && outcome && outcome.status !== "stuck") {
 		const response = error ? errorResponse(error) : { status: 201, body: order };
 		await responses.save({ request: keyed, ...response });
 	}
@@ -97,7 +98,7 @@ export async function placePricedOrder(
 	const { order, outcome } = placed
 		? await settle(db, placed.saga, placed.outcome, waitMs)
 		: await settleElsewhere(db, order_id, Date.now() + waitMs);
-	if (outcome && "reason" in outcome) throw rules.cancelledError(order, outcome);
+	if (outcome?.status === "closed") throw rules.cancelledError(order, outcome);
 	return order;
 }
 
