@@ -50,7 +50,7 @@ describeWith(["nats-server", "redis-server"], "with the smallest max_payload of 
 	afterAll(() => cluster?.stop());
 
 	const expectNoRestart = () => {
-		for (const { process } of nodes) expect(process.log()).not.toContain("failed unexpectedly");
+		for (const { process } of nodes) expect(process.log()).not.toContain("Unexpected failure");
 		expect(nodes.filter((node) => !cluster.has(node))).toEqual([]);
 	};
 	const place = (headers: Record<string, string> = {}) =>
