@@ -163,7 +163,9 @@ export default defineService(orders)({
 				order.user_id === null
 					? null
 					: ctx.call("users.resolve", { ids: [order.user_id] }).catch(unavailable),
-				ctx.call("products.resolve", { ids: product_ids }).catch(unavailable),
+				ctx
+					.call("products.resolve", { ids: product_ids, include_removed: true })
+					.catch(unavailable),
 			]);
 			const items = order.items.map((line, i) => ({ ...line, product: products?.[i] ?? null }));
 			const user = users?.[0] ?? null;

@@ -159,9 +159,15 @@ export const products = contract({
 			}),
 			throws: ["CATEGORY_EXISTS", "IDEMPOTENCY_KEY_IN_USE", "IDEMPOTENCY_KEY_REUSED"],
 		},
-		/** Products in the order of `ids`, with null for an ID that is not in the catalog. */
+		/**
+		 * Products in the order of `ids`, with null for an ID that is not in the catalog. With
+		 * `include_removed`, also the products that were removed from it, as they were last.
+		 */
 		resolve: {
-			params: { ids: list({ type: "uuid" }, { max: 10_000 }) },
+			params: {
+				ids: list({ type: "uuid" }, { max: 10_000 }),
+				include_removed: { type: "boolean", optional: true },
+			},
 			returns: list({ type: "object", props: product, nullable: true }),
 			retry: true,
 			divide: { list: "ids" },

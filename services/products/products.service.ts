@@ -75,6 +75,20 @@ export default defineService(products)({
 	},
 
 	methods: {
+		/**
+		 * Adds removed products to those of the catalog. They are not cached, because the cache
+		 * contains only products that can be sold.
+		 */
+		async withRemoved(
+			ids: readonly string[],
+			found: readonly (Product | null)[],
+		): Promise<(Product | null)[]> {
+			const missing = ids.filter((_id, i) => !found[i]);
+			if (missing.length === 0) return [...found];
+			const rows = await this.db.query<Product>(statements.FIND_WITH_REMOVED, [missing]);
+			const removed = alignRows(ids, rows);
+			return found.map((product, i) => product ?? removed[i]!);
+		},
 		/** Variants of a product, in the order of their creation. */
 		variantsOf(id: string): Promise<Product[]> {
 			return this.rows.readResult(`variants ${id}`, CACHE_TTL_MS, () =>
@@ -206,10 +220,11 @@ export default defineService(products)({
 			return this.variantsOf(id);
 		},
 
-		async resolve({ params: { ids } }) {
-			return this.rows.readThrough(ids, async (missing) =>
+		async resolve({ params: { ids, include_removed } }) {
+			const found = await this.rows.readThrough(ids, async (missing) =>
 				alignRows(missing, await this.db.query<Product>(statements.FIND_BY_IDS, [missing])),
 			);
+			return include_removed ? this.withRemoved(ids, found) : found;
 		},
 
 		importRows(ctx) {

@@ -118,6 +118,12 @@ export const FIND_BY_IDS = sql(
 	`select ${COLUMNS} from products where id = any($1::uuid[]) and deleted_at is null`,
 );
 
+/** Finds products by ID, including removed ones. */
+export const FIND_WITH_REMOVED = sql(
+	"by_ids_with_removed",
+	`select ${COLUMNS} from products where id = any($1::uuid[])`,
+);
+
 /** Finds a product of the catalog by SKU. */
 export const FIND_SKU = sql(
 	"find_sku",

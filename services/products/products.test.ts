@@ -254,6 +254,19 @@ test("resolves products in the order of the IDs, and null for an unknown ID", as
 	expect(await shop.call("products.resolve", { ids: [] })).toEqual([]);
 });
 
+test("resolves removed products only on request, and never caches them", async () => {
+	const [kept, gone] = [await create(), await create()];
+	await remove(gone.id);
+	const ids = [gone.id, uuid(), kept.id, gone.id];
+	const resolve = (params: object = {}) => shop.call("products.resolve", { ids, ...params });
+	for (const _time of ["loaded", "cached"]) {
+		const found = await resolve({ include_removed: true });
+		expect(found).toEqual([gone, null, kept, gone]);
+		expect(await resolve()).toEqual([null, null, kept, null]);
+		expect(await resolve({ include_removed: false })).toEqual([null, null, kept, null]);
+	}
+});
+
 test("only an administrator changes the catalog", async () => {
 	const asUser = { meta: { user: { ...admin, role: "user" } } };
 	const { id } = await create();

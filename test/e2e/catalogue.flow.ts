@@ -51,7 +51,8 @@ export function catalogue(open: () => Promise<Catalogue>): void {
 		expect(await problemOf(removed)).toMatchObject({ status: 404 });
 		expect((await problemOf(order(variants[0]!.id))).code).toBe("PRODUCT_NOT_FOUND");
 		const kept = await clientOf(shop, customer).orders.get({ id: placed.value.id });
-		expect(kept.items).toMatchObject([{ name: "Shirt", unit_price: 10, product: null }]);
+		const product = { id: variants[0]!.id, options: { size: "M" }, price: 12 };
+		expect(kept.items).toMatchObject([{ name: "Shirt", unit_price: 10, product }]);
 	});
 
 	test("a customer filters by attributes and categories, and finds them renamed", async () => {

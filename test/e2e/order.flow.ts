@@ -61,6 +61,16 @@ export function orders(open: () => Promise<Ordering>): void {
 		expect(payment).toMatchObject({ status: "captured", amount: 39.98 });
 	});
 
+	test("an order keeps its products after they were removed from the catalog", async () => {
+		const customer = await register(shop);
+		const product = await makeProduct(shop, admin, { stock: 1 });
+		const { id } = await place(customer, product);
+		await clientOf(shop, admin).products.remove({ id: product.id });
+		const { items } = await clientOf(shop, customer).orders.get({ id });
+		expect(items).toMatchObject([{ product: { id: product.id, name: product.name } }]);
+		expect((await problemOf(place(customer, product))).code).toBe("PRODUCT_NOT_FOUND");
+	});
+
 	test.each([
 		{ currency: "JPY", price: 1980, total: 5940, part: 1980, rest: 3960, tooFine: 0.5 },
 		{ currency: "BHD", price: 1.235, total: 3.705, part: 0.001, rest: 3.704, tooFine: 0.0005 },
