@@ -25,7 +25,7 @@ export function createWebhooks(
 	/**
 	 * Verifies a webhook and stores its event.
 	 * @returns whether the event is new
-	 * @throws PROVIDER_NOT_FOUND, INVALID_SIGNATURE
+	 * @throws PROVIDER_NOT_FOUND, INVALID_SIGNATURE, MALFORMED_BODY
 	 */
 	async function receive(name: string, body: Buffer, headers: Headers): Promise<boolean> {
 		if (name !== provider.name || !provider.verifyWebhook)

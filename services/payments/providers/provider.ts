@@ -200,7 +200,7 @@ export interface PaymentProvider {
 	/**
 	 * Verifies the signature of a webhook over the raw body, and only then parses it. Absent if the
 	 * provider has no webhooks.
-	 * @throws INVALID_SIGNATURE
+	 * @throws INVALID_SIGNATURE, MALFORMED_BODY
 	 */
 	readonly verifyWebhook?: (body: Buffer, headers: Headers) => WebhookEvent | Promise<WebhookEvent>;
 	/**

@@ -1,3 +1,4 @@
+import { createHmac } from "node:crypto";
 import { afterAll, beforeAll, expect, test } from "@jest/globals";
 import Stripe from "stripe";
 import { v7 as uuid } from "uuid";
@@ -44,6 +45,7 @@ const signatureOf = (payload: string, secret: string, ageSeconds = 0) =>
 const verify = async (body: string | Buffer, signature: string | undefined, by = provider) =>
 	by.verifyWebhook!(Buffer.from(body), { "stripe-signature": signature });
 const invalid = { code: 400, type: "INVALID_SIGNATURE" };
+const malformed = { code: 400, type: "MALFORMED_BODY" };
 
 test("accepts a signed webhook and returns the payment of its event", async () => {
 	const { id, body } = await eventOf("payment_intent.succeeded");
@@ -86,6 +88,30 @@ test("rejects a webhook of which one byte was changed", async () => {
 		changed[position]! ^= 1;
 		await expect(verify(changed, signature)).rejects.toMatchObject(invalid);
 	}
+});
+
+test.each([
+	"garbage",
+	"null",
+	"[]",
+	'"text"',
+	"{}",
+	'{"object": "v2.core.event", "id": "evt_1", "type": "v1.billing.meter.no_meter_found"}',
+	'{"id": "evt_1", "type": "charge.succeeded", "data": null}',
+	'{"id": "evt_1", "type": "charge.succeeded", "data": {}}',
+	'{"id": "evt_1", "type": "charge.succeeded", "data": {"object": "ch_1"}}',
+	'{"id": 1, "type": "charge.succeeded", "data": {"object": {}}}',
+])("rejects the signed body %s, which is not an event", async (body) => {
+	await expect(verify(body, signatureOf(body, OLD))).rejects.toMatchObject(malformed);
+	await expect(verify(body, signatureOf(body, OTHER))).rejects.toMatchObject(invalid);
+	const rotating = tested.createAnother({ STRIPE_WEBHOOK_SECRET: `${NEW},${OLD}` });
+	await expect(verify(body, signatureOf(body, OLD), rotating)).rejects.toMatchObject(malformed);
+});
+
+test("rejects a signed empty body", async () => {
+	const [timestamp] = signatureOf("{}", OLD).slice("t=".length).split(",");
+	const mac = createHmac("sha256", OLD).update(`${timestamp}.`).digest("hex");
+	await expect(verify("", `t=${timestamp},v1=${mac}`)).rejects.toMatchObject(malformed);
 });
 
 test("accepts both secrets during a rotation, and signatures with several parts", async () => {

@@ -1,5 +1,6 @@
 import Stripe from "stripe";
 import { throwError } from "../../../../lib/contracts/contract.ts";
+import { commonError } from "../../../../lib/contracts/errors.ts";
 import type { Database } from "../../../../lib/persistence/database.ts";
 import { payments } from "../../payments.contract.ts";
 import type { Headers, WebhookEvent } from "../provider.ts";
@@ -34,15 +35,15 @@ const MAX_RECENT = 1000;
 /** Creates functions that read events, from webhooks and from Stripe's list. */
 export function createWebhooks({ db, sdk, secrets }: WebhooksOptions) {
 	/** @throws INVALID_SIGNATURE */
-	function verify(body: Buffer, signature: string): Stripe.Event {
+	function assertSigned(body: Buffer, signature: string): void {
 		for (const secret of secrets) {
 			try {
-				return sdk.webhooks.constructEvent(body, signature, secret);
+				return void sdk.webhooks.signature!.verifyHeader(body, signature, secret);
 			} catch (error) {
 				if (!(error instanceof Stripe.errors.StripeSignatureVerificationError)) throw error;
 			}
 		}
-		return throwError(payments, "INVALID_SIGNATURE");
+		throwError(payments, "INVALID_SIGNATURE");
 	}
 
 	/**
@@ -61,9 +62,10 @@ export function createWebhooks({ db, sdk, secrets }: WebhooksOptions) {
 	}
 
 	return {
-		/** @throws INVALID_SIGNATURE */
+		/** @throws INVALID_SIGNATURE, MALFORMED_BODY */
 		async verifyWebhook(body: Buffer, headers: Headers): Promise<WebhookEvent> {
-			const [event] = await withKeys([verify(body, headers["stripe-signature"] ?? "")]);
+			assertSigned(body, headers["stripe-signature"] ?? "");
+			const [event] = await withKeys([parseEvent(body)]);
 			return event!;
 		},
 		/** At most {@link MAX_RECENT} events, newest first. */
@@ -75,6 +77,27 @@ export function createWebhooks({ db, sdk, secrets }: WebhooksOptions) {
 			return withKeys(events);
 		},
 	};
+}
+
+/**
+ * Parses a signed body. Stripe also signs notifications without the data of their object, which a
+ * webhook endpoint receives only if it is configured for them.
+ * @throws MALFORMED_BODY
+ */
+function parseEvent(body: Buffer): Stripe.Event {
+	const event = parseJson(body.toString("utf8"));
+	const { id, type, data } = (event ?? {}) as Partial<Stripe.Event>;
+	const object: unknown = data?.object;
+	const hasObject = typeof object === "object" && object !== null;
+	if (typeof id === "string" && typeof type === "string" && hasObject) return event as Stripe.Event;
+	throw commonError("MALFORMED_BODY", undefined, "The body is not an event with its object");
+}
+function parseJson(text: string): unknown {
+	try {
+		return JSON.parse(text);
+	} catch {
+		throw commonError("MALFORMED_BODY");
+	}
 }
 
 function intentIdOf({ object, id, payment_intent }: EventObject): string | undefined {
