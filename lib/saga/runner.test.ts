@@ -47,6 +47,7 @@ test("a saga that makes a step fail does not affect its neighbors", async () => 
 });
 
 const LEASE = 900;
+const timeout = Object.assign(new Error("No response"), { type: "REQUEST_TIMEOUT" });
 const never = () => new Promise<never>(() => {});
 type Respond = () => Outcome | Promise<Outcome>;
 /** Two steps over a table, for any number of nodes. Nothing waits; calls are recorded. */
@@ -73,6 +74,7 @@ function setUp(responses: Partial<Record<"do a" | "do b" | "undo a" | "undo b", 
 			markCompensated: async (all) => store.markCompensated(all),
 			abort: async (all) => store.abort(all),
 			markStuck: async (all) => store.markStuck(all),
+			recordFailures: async (all) => store.recordFailures(all),
 			claim: async (limit, running) => store.claim(limit, running),
 			heartbeat: async () => store.heartbeat(),
 			release: async () => store.release(),
@@ -181,6 +183,44 @@ test("retries an inconclusive step until the deadline, then compensates", async 
 	expect(calls.filter((line) => line === "do b 1").length).toBeGreaterThan(3);
 	expect(calls.slice(-2)).toEqual(["undo b 1", "undo a 1"]);
 	expect(new Set(errors)).toEqual(new Set(["b 1"]));
+});
+
+test("records each failed call of a step and of a compensation, and nothing else", async () => {
+	const first = [() => pending, () => Promise.reject(timeout)];
+	const undo = [() => pending];
+	const { node, place, table, storeOf } = setUp({
+		"do a": () => first.shift()?.() ?? done,
+		"do b": () => pending,
+		"undo b": () => undo.shift()?.() ?? done,
+	});
+	const recorded: unknown[] = [];
+	const store = storeOf("one");
+	const recordFailures: typeof store.recordFailures = (failures) => {
+		for (const { saga, ...failure } of failures) recorded.push({ id: saga.id, ...failure });
+		return store.recordFailures(failures);
+	};
+	const { run } = node("one", { store: { ...store, recordFailures } });
+	expect(await run(place("one", "1"))).toEqual({ status: "closed", reason: "TIMED_OUT" });
+	const of = (step: string) => recorded.filter((one) => (one as { step: string }).step === step);
+	expect(of("a")).toEqual([
+		{ id: "1", step: "a", tries: 1, error: "PENDING", isLast: false },
+		{ id: "1", step: "a", tries: 2, error: "REQUEST_TIMEOUT", isLast: false },
+	]);
+	const b = of("b").map((one) => (one as { isLast: boolean }).isLast);
+	expect([b.length > 1, b.indexOf(true)]).toEqual([true, b.length - 1]);
+	expect(of("undo b")).toEqual([
+		{ id: "1", step: "undo b", tries: 1, error: "PENDING", isLast: false },
+	]);
+	expect(recorded).toHaveLength(table.rows.get("1")!.failures.length);
+});
+
+test("a saga continues although its failures cannot be recorded", async () => {
+	let calls = 0;
+	const { node, place, storeOf, errors } = setUp({ "do b": () => (++calls < 3 ? pending : done) });
+	const recordFailures = () => Promise.reject(timeout);
+	const { run } = node("one", { store: { ...storeOf("one"), recordFailures } });
+	expect(await run(place("one", "1"))).toEqual({ status: "completed" });
+	expect(errors).toEqual(["record failure 1", "record failure 1"]);
 });
 
 test("a compensation that keeps failing makes the saga stuck until it is retried", async () => {

@@ -2,7 +2,7 @@ import { microBatch } from "../async/micro-batch.ts";
 import type { Outcome } from "../contracts/outcome.ts";
 import { errorKind } from "../observability/tracing/error-kind.ts";
 import { addSpanEvent } from "../observability/tracing/span-events.ts";
-import type { Compensation, Saga, SagaOptions, SagaOutcome, Wait } from "./saga.ts";
+import type { Compensation, Saga, SagaOptions, SagaOutcome, StepFailure, Wait } from "./saga.ts";
 
 /** End of a wait in epoch milliseconds. */
 const deadlineOf = ({ deadline }: Outcome): number =>
@@ -61,6 +61,7 @@ export function createSagaRunner<S extends Saga, Written = true>(options: SagaOp
 	const markCompensated = microBatch<Compensation<S>, Written | false>((all) =>
 		store.markCompensated(all),
 	);
+	const recordFailure = microBatch<StepFailure<S>, boolean>((all) => store.recordFailures(all));
 	/**
 	 * Runs of this node. A saga has two runs for a moment when it is cancelled on the node that runs
 	 * it.
@@ -69,29 +70,55 @@ export function createSagaRunner<S extends Saga, Written = true>(options: SagaOp
 	let draining = false;
 	let stopping = false;
 
-	/** Repeats an inconclusive attempt. Returns undefined when `expired` or when this node stops. */
+	type Failure = Pick<StepFailure<S>, "tries" | "error" | "isLast">;
+	/**
+	 * Repeats an inconclusive attempt. Returns undefined when `expired` or when this node stops.
+	 * @param onFailure receives each failure. Must not reject
+	 */
 	async function retry<R>(
 		saga: S,
 		where: string,
 		attempt: () => Promise<R | undefined>,
 		expired: (tries: number) => boolean,
+		onFailure?: (failure: Failure) => Promise<void>,
 	): Promise<R | undefined> {
-		for (let tries = 0; !stopping; await pause(backoff(tries++))) {
+		for (let tries = 1; !stopping; await pause(backoff(tries++ - 1))) {
+			let error = "PENDING";
 			try {
 				const result = await attempt();
 				if (result !== undefined) return result;
-			} catch (error) {
-				onError(saga, where, error);
-				addSpanEvent(saga, "retry", {
-					step: where,
-					try: tries + 2,
-					"error.type": errorKind(error),
-				});
+			} catch (thrown) {
+				error = errorKind(thrown);
+				onError(saga, where, thrown);
+				addSpanEvent(saga, "retry", { step: where, try: tries + 1, "error.type": error });
 			}
-			if (expired(tries + 1)) break;
+			const isLast = expired(tries);
+			await onFailure?.({ tries, error, isLast });
+			if (isLast) break;
 		}
 		return undefined;
 	}
+	/**
+	 * Repeats a call of a step until its outcome is conclusive, see `retry`. Failures are recorded,
+	 * but a saga does not depend on their records.
+	 */
+	const callStep = (
+		saga: S,
+		step: string,
+		call: () => Promise<Outcome>,
+		expired: (tries: number) => boolean,
+	): Promise<Outcome | undefined> =>
+		retry(
+			saga,
+			step,
+			() => conclusive(call()),
+			expired,
+			async (failure) => {
+				await recordFailure({ saga, step, ...failure }).catch((error) =>
+					onError(saga, "record failure", error),
+				);
+			},
+		);
 	const conclusive = async (outcome: Promise<Outcome>) => {
 		const known = await outcome;
 		return known.status === "pending" ? undefined : known;
@@ -119,7 +146,7 @@ export function createSagaRunner<S extends Saga, Written = true>(options: SagaOp
 		const isOverdue = () => now() >= saga.deadline;
 		for (const [index, step] of steps.entries()) {
 			if (step.applies?.(saga) === false) continue;
-			const outcome = await retry(saga, step.name, () => conclusive(executeStep(index)), isOverdue);
+			const outcome = await callStep(saga, step.name, () => executeStep(index), isOverdue);
 			if (outcome?.status === "done") continue;
 			if (outcome?.status === "waiting" && !(now() >= deadlineOf(outcome)))
 				return park(saga, outcome);
@@ -149,10 +176,10 @@ export function createSagaRunner<S extends Saga, Written = true>(options: SagaOp
 		const exhausted = (tries: number) => tries >= maxCompensationAttempts;
 		for (let index = executed - 1; index >= 0; index--) {
 			if (steps[index]!.applies?.(saga) === false) continue;
-			const outcome = await retry(
+			const outcome = await callStep(
 				saga,
 				`undo ${steps[index]!.name}`,
-				() => conclusive(batches[index]!.compensate(saga)),
+				() => batches[index]!.compensate(saga),
 				exhausted,
 			);
 			if (outcome?.status === "done") continue;

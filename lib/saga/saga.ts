@@ -72,6 +72,11 @@ export interface SagaStore<S extends Saga, Written = true> {
 	 */
 	markStuck(sagas: Compensation<S>[]): Promise<boolean[]>;
 	/**
+	 * Records attempts of steps that have failed. Requires the current attempt of the saga; a failure
+	 * that has been recorded before is not recorded again.
+	 */
+	recordFailures(failures: StepFailure<S>[]): Promise<boolean[]>;
+	/**
 	 * Claims sagas that `running` does not list, each with a new attempt: parked sagas that are due,
 	 * those of nodes that stopped responding, and those that this node has owned for longer than a
 	 * lease because the response that would have started them was lost.
@@ -88,6 +93,18 @@ export interface Compensation<S extends Saga> {
 	readonly detail?: string;
 	/** Data of the refusal, see `outcome`. Not stored. */
 	readonly data?: unknown;
+}
+/** A call of a step or its compensation without a conclusive outcome. */
+export interface StepFailure<S extends Saga> {
+	readonly saga: S;
+	/** Name of the step, after `undo ` if its compensation failed. */
+	readonly step: string;
+	/** Number of calls of this step in this run of the saga. */
+	readonly tries: number;
+	/** Kind of the error, never its message (see `errorKind`); PENDING if there was none. */
+	readonly error: string;
+	/** Whether the run does not repeat the call. */
+	readonly isLast: boolean;
 }
 /** A saga that waits for an external decision. */
 export interface Wait<S extends Saga> {

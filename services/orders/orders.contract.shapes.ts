@@ -150,7 +150,10 @@ export const timelineEntry = shape({
 	time: { type: "time" },
 	/** The service that reports the entry. */
 	source: { type: "string" },
-	/** `retry`: an event's handler failed, and the event will be delivered again. */
+	/**
+	 * `retry`: the handler of an event or a step of the order's saga failed. The event is delivered
+	 * again, or the step repeated, unless the `state` is `dead`.
+	 */
 	kind: { type: "enum", values: ["event", "step", "compensation", "message", "retry"] },
 	name: { type: "string" },
 	detail: { type: "any", nullable: true },

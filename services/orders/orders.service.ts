@@ -26,6 +26,7 @@ import { advance, followShipment } from "./orders.shipments.ts";
 import { periodsOf } from "./orders.statistics.rules.ts";
 import { createStatistics } from "./orders.statistics.ts";
 import { placeOrder, placePricedOrder } from "./place-order.ts";
+import { pruneFailures } from "./saga/failures.ts";
 import { orderMetrics } from "./saga/metrics.ts";
 import { bytesOf, type OrderSaga, orderSteps } from "./saga/steps.ts";
 import { createOrderStore, type WrittenOrder } from "./saga/store.ts";
@@ -91,6 +92,7 @@ export default defineService(orders)({
 			auditPoller: undefined as Poller | undefined,
 			pollers: [] as Poller[],
 			waitMs: env.ORDER_WAIT_MS,
+			retentionHours: env.EVENT_RETENTION_HOURS,
 			/** Secrets from which the tokens of guests' orders may have been derived. */
 			tokenSecrets: [env.JWT_SECRET, env.JWT_SECRET_PREVIOUS].filter((one) => one !== undefined),
 		};
@@ -110,6 +112,11 @@ export default defineService(orders)({
 				intervalMs: PRUNE_INTERVAL_MS,
 				poll: () => this.audits.prune(),
 				onError: warn("Old audits could not be deleted; will retry"),
+			}),
+			startPoller({
+				intervalMs: PRUNE_INTERVAL_MS,
+				poll: () => pruneFailures(this.db, this.retentionHours),
+				onError: warn("Old failures of steps could not be deleted; will retry"),
 			}),
 			startPoller({
 				intervalMs: REFUND_INTERVAL_MS,
@@ -264,7 +271,8 @@ export default defineService(orders)({
 		async timeline(ctx) {
 			const { id } = ctx.params;
 			const record = await queries.readableRecord(this.db, id, ctx.meta, this.tokenSecrets);
-			return collectTimeline(ctx.call.bind(ctx), this.db, record);
+			const isAdmin = ctx.meta.user?.role === "admin";
+			return collectTimeline(ctx.call.bind(ctx), this.db, record, isAdmin);
 		},
 
 		async events({ params: { id, after }, meta }) {

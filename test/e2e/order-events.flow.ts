@@ -151,7 +151,9 @@ export const orderEvents: Flow = (open) => {
 			attempts: expect.any(Number),
 			incomplete: [],
 		});
-		const entries = found.entries.map(({ source, kind, name }) => `${source} ${kind} ${name}`);
+		const entries = found.entries
+			.filter(({ kind }) => kind !== "retry")
+			.map(({ source, kind, name }) => `${source} ${kind} ${name}`);
 		expect(new Set(entries)).toEqual(
 			new Set([
 				"orders event order.created",
@@ -213,6 +215,26 @@ export const orderEvents: Flow = (open) => {
 				detail: { attempt: 1, state: "done" },
 			}),
 		);
+	});
+
+	test("the timeline contains each failed call of a saga step", async () => {
+		const request = { ...orderRequest(product), payment_token: "tok_flaky" };
+		const { id } = await clientOf(shop, customer).orders.create(request);
+		const retriesFor = async (reader: Customer) => {
+			const { entries } = await clientOf(shop, reader).orders.timeline({ id });
+			return entries.filter(({ kind, name }) => kind === "retry" && name === "charge");
+		};
+		const retries = await eventually(async () => {
+			const { status } = await clientOf(shop, customer).orders.get({ id });
+			expect(status).toBe("confirmed");
+			return retriesFor(customer);
+		});
+		expect(retries.slice(0, 2)).toMatchObject([
+			{ source: "orders", detail: { attempt: 1, state: "done" } },
+			{ source: "orders", detail: { attempt: 2, state: "done" } },
+		]);
+		expect(retries[0]!.detail).not.toHaveProperty("error");
+		expect((await retriesFor(admin))[0]!.detail).toHaveProperty("error");
 	});
 
 	test("the timeline names unavailable services and derives deleted events", async () => {

@@ -69,7 +69,7 @@ export async function openSagaStores() {
 		},
 		async clear(): Promise<void> {
 			limits.claimBytes = Number.MAX_SAFE_INTEGER;
-			for (const table of ["orders", "saga_nodes", "outbox"])
+			for (const table of ["orders", "saga_nodes", "step_failures", "outbox"])
 				await db.query(`delete from ${table}`);
 		},
 		async close(): Promise<void> {

@@ -1,4 +1,4 @@
-import type { Compensation, Saga, Wait } from "../../lib/saga/saga.ts";
+import type { Compensation, Saga, StepFailure, Wait } from "../../lib/saga/saga.ts";
 
 /** A row of the store: a saga, and the status of its order. */
 export interface Row {
@@ -15,6 +15,8 @@ export interface Row {
 	 * Time at which a parked saga is due; in a running saga, the mark of an event that resumes it.
 	 */
 	wakeAt: number | null;
+	/** Recorded failures of its steps, as `ATTEMPT STEP TRIES`, oldest first. */
+	failures: readonly string[];
 }
 export type Move =
 	| "completed"
@@ -75,6 +77,7 @@ export function sagaTable({ now, leaseMs, deadlineMs, onMove }: TableOptions) {
 				reason: null,
 				deadline,
 				wakeAt: null,
+				failures: [],
 			};
 			rows.set(id, row);
 			return sagaOf(row);
@@ -167,6 +170,13 @@ export function sagaTable({ now, leaseMs, deadlineMs, onMove }: TableOptions) {
 					if (row?.state !== "backward") return false;
 					move(row, "stuck", { state: "stuck", owner: null, reason });
 					return true;
+				}),
+			recordFailures: (failures: StepFailure<Saga>[]) =>
+				failures.map(({ saga, step, tries }) => {
+					const row = owned(saga);
+					const failure = `${saga.attempt} ${step} ${tries}`;
+					if (row && !row.failures.includes(failure)) row.failures = [...row.failures, failure];
+					return row !== undefined;
 				}),
 			claim(limit: number, running: string[]): Saga[] {
 				const open = ({ id, state }: Row) =>

@@ -199,6 +199,7 @@ export function sagaWorld(
 				markCompensated: storeCall("markCompensated", store.markCompensated),
 				abort: storeCall("abort", store.abort),
 				markStuck: storeCall("markStuck", store.markStuck),
+				recordFailures: storeCall("recordFailures", store.recordFailures),
 				claim: storeCall("claim", store.claim, true),
 				heartbeat: storeCall("heartbeat", store.heartbeat, true),
 				release: storeCall("release", store.release),

@@ -136,6 +136,52 @@ export const MARK_STUCK = sql(
 	${SAME_ATTEMPT} and ${RUNS_BACKWARD} ${WRITTEN}`,
 );
 
+/** Failures that are kept of each order, the last ones. */
+const MAX_FAILURES = 20;
+/**
+ * Records failed calls of steps. A batch contains at most one of each run. It only inserts, so that
+ * it takes no lock on the orders, which their runs may write meanwhile.
+ */
+export const RECORD_FAILURES = sql(
+	"record_failures",
+	`with failed as (
+		select w.* from unnest($1::uuid[], $2::int[], $3::text[], $4::int[], $5::text[], $6::boolean[],
+				$7::text[]) as w(id, attempt, step, tries, error, is_last, traceparent), orders o
+		${SAME_ATTEMPT}),
+	recorded as (
+		insert into step_failures (order_id, attempt, step, tries, error, is_last, traceparent)
+		select id, attempt, step, tries, error, is_last, traceparent from failed
+		on conflict do nothing),
+	surplus as (
+		delete from step_failures f using (
+			select order_id, attempt, step, tries,
+				row_number() over (partition by order_id order by time desc) as position
+			from step_failures where order_id in (select id from failed)) s
+		where s.position >= ${MAX_FAILURES} and f.order_id = s.order_id and f.attempt = s.attempt
+			and f.step = s.step and f.tries = s.tries)
+	select id, attempt from failed`,
+);
+
+export const FIND_FAILURES = sql(
+	"find_failures",
+	`select attempt, step, tries, error, is_last, traceparent, time from step_failures
+	where order_id = $1 order by time, attempt, tries`,
+);
+/** Maximum number of failures that one statement deletes. */
+export const PRUNE_LIMIT = 1000;
+/** Deletes failures that are older than `$1` hours. */
+export const PRUNE_FAILURES = sql(
+	"prune_failures",
+	`with old as (
+		select order_id, attempt, step, tries from step_failures
+		where time < now() - make_interval(secs => $1 * 3600.0) order by time limit ${PRUNE_LIMIT}),
+	pruned as (
+		delete from step_failures f using old
+		where f.order_id = old.order_id and f.attempt = old.attempt and f.step = old.step
+			and f.tries = old.tries returning 1)
+	select count(*) as count from pruned`,
+);
+
 export const HEARTBEAT = sql(
 	"heartbeat",
 	`insert into saga_nodes (id, lease_until) values ($1, now() + make_interval(secs => $2 / 1000.0))

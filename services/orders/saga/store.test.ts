@@ -9,6 +9,7 @@ import { toOrder, toStored } from "../orders.prices.rules.ts";
 import { findOrder, retryStuckOrder } from "../orders.queries.ts";
 import { advance, withStatus } from "../orders.shipments.ts";
 import { pricedOrder } from "../test/stubbed-order-shop.ts";
+import { findFailures, pruneFailures } from "./failures.ts";
 import * as statements from "./statements.ts";
 import type { OrderSaga } from "./steps.ts";
 import type { WrittenOrder } from "./store.ts";
@@ -38,6 +39,7 @@ const kinds = {
 	markCompensated: 2,
 	abort: 2,
 	markStuck: 2,
+	recordFailures: 3,
 	cancel: 3,
 	retry: 1,
 	claim: 3,
@@ -68,6 +70,7 @@ type Operation = typeof operations extends fc.Arbitrary<infer O> ? O : never;
 const keyOf = (saga: Saga | undefined) =>
 	saga && `${saga.id} ${saga.direction} ${saga.attempt} ${saga.reason}`;
 
+const failure = { step: "charge", tries: 1, error: "REQUEST_TIMEOUT", isLast: false };
 const PAYMENT = { status: "requires_action", client_secret: "secret", expires_at: null };
 
 /** Applies each operation to Postgres and to the explorer's model, and compares the results. */
@@ -140,6 +143,14 @@ function comparison() {
 				const ids = running.map((i) => at(i).id);
 				const claimed = await real.claim(100, ids);
 				expect(claimed.map(keyOf).sort()).toEqual(model.claim(100, ids).map(keyOf).sort());
+			} else if (kind === "recordFailures") {
+				const failures = batchOf(targets).map((saga) => ({
+					saga,
+					...failure,
+					step: node,
+					tries: order,
+				}));
+				expect(await real.recordFailures(failures)).toEqual(model.recordFailures(failures));
 			} else if (kind === "complete" || kind === "abort") {
 				const some = batchOf(targets);
 				expect((await real[kind](some)).map(Boolean)).toEqual(model[kind](some));
@@ -150,7 +161,9 @@ function comparison() {
 		},
 		async compareRows(): Promise<void> {
 			const columns = `id, status, saga_state as state, saga_owner as owner,
-				saga_attempt as attempt, saga_reason as reason, saga_wake_at is not null as "wakeAt"`;
+				saga_attempt as attempt, saga_reason as reason, saga_wake_at is not null as "wakeAt",
+				array(select format('%s %s %s', attempt, step, tries) from step_failures
+					where order_id = id order by time) as failures`;
 			const expected = [...table.rows.values()].map(({ since: _, deadline: __, ...row }) => ({
 				...row,
 				wakeAt: row.wakeAt !== null,
@@ -185,6 +198,44 @@ test("the statements behave like the explorer's model in any sequence", async ()
 		},
 	);
 	await fc.assert(property, { seed: 1, numRuns: 50 });
+});
+
+test("records failures of the current attempt only, and the last 20 of each order", async () => {
+	const store = stores.storeOf("one");
+	const [old, other] = await stores.insertSagas("one", 2);
+	const record = (saga: OrderSaga, tries: number) =>
+		store.recordFailures([{ saga, ...failure, tries }]);
+	const recorded = async ({ id }: OrderSaga) =>
+		(await findFailures(stores.db, id)).map(({ attempt, tries }) => `${attempt} ${tries}`);
+	expect([await record(other!, 1), await record(old!, 1)]).toEqual([[true], [true]]);
+	const [claimed] = await stores.storeOf("two").claim(1, [other!.id]);
+	expect(claimed).toMatchObject({ id: old!.id, attempt: 2 });
+	expect(await record(old!, 2)).toEqual([false]);
+	for (let tries = 1; tries <= 25; tries++) expect(await record(claimed!, tries)).toEqual([true]);
+	expect(await recorded(claimed!)).toEqual(Array.from({ length: 20 }, (_, i) => `2 ${i + 6}`));
+	expect(await findFailures(stores.db, other!.id)).toEqual([
+		{
+			attempt: 1,
+			step: "charge",
+			tries: 1,
+			error: "REQUEST_TIMEOUT",
+			is_last: false,
+			traceparent: other!.traceparent,
+			time: expect.any(String),
+		},
+	]);
+});
+
+test("deletes failures after the retention", async () => {
+	const [old, recent] = await stores.insertSagas("one", 2);
+	await stores.storeOf("one").recordFailures([old!, recent!].map((saga) => ({ saga, ...failure })));
+	await stores.db.query(
+		"update step_failures set time = time - interval '24 hours' where order_id = $1",
+		[old!.id],
+	);
+	expect(await pruneFailures(stores.db, 24)).toBe(false);
+	expect(await findFailures(stores.db, old!.id)).toEqual([]);
+	expect(await findFailures(stores.db, recent!.id)).toHaveLength(1);
 });
 
 test.each([

@@ -136,6 +136,17 @@ export function createOrderStore({
 		markStuck: (compensations) =>
 			write(sagasOf(compensations), statements.MARK_STUCK, reasonsOf(compensations)),
 
+		recordFailures: (failures) =>
+			write(
+				failures.map(({ saga }) => saga),
+				statements.RECORD_FAILURES,
+				failures.map(({ step }) => step),
+				failures.map(({ tries }) => tries),
+				failures.map(({ error }) => error),
+				failures.map(({ isLast }) => isLast),
+				traceparentsOf(failures.map(({ saga }) => saga)),
+			),
+
 		async claim(limit, running) {
 			const rows = await db.query<SagaRow>(statements.CLAIM, [
 				owner,

@@ -14,6 +14,8 @@ import type {} from "../../shipping/shipping.contract.ts";
 import type { timelineEntry } from "../orders.contract.shapes.ts";
 import type { OrderRecord } from "../orders.queries.ts";
 import type { Order } from "../orders.rules.ts";
+import { findFailures } from "../saga/failures.ts";
+import { stepRetries } from "./step-retries.ts";
 
 type Entry = Infer<typeof timelineEntry>;
 interface Timeline {
@@ -120,6 +122,7 @@ function timelineOf(
 	events: Readonly<Record<string, readonly RecordedEvent[]>>,
 	messages: readonly Message[],
 	retried: Readonly<Record<string, readonly RetryRecord[]>>,
+	repeatedSteps: readonly Entry[],
 ): Entry[] {
 	const published = Object.entries(events).flatMap(([source, found]) =>
 		found.map((event) => eventEntry(source, event)),
@@ -132,6 +135,7 @@ function timelineOf(
 		...published,
 		...messages.map(messageEntry),
 		...failed,
+		...repeatedSteps,
 	]
 		.map((entry) => sinceAccepted(entry, order))
 		.sort(byTime);
@@ -143,8 +147,10 @@ function timelineOf(
 export async function collectTimeline(
 	call: Call,
 	db: Queryable,
-	{ order, priced, attempt }: OrderRecord,
+	record: OrderRecord,
+	isAdmin: boolean,
 ): Promise<Timeline> {
+	const { order, priced, attempt } = record;
 	const { id: subject, user_id } = order;
 	const incomplete = new Set<string>();
 	const from = <T>(source: string, result: Promise<T[]>) =>
@@ -153,9 +159,10 @@ export async function collectTimeline(
 			return [];
 		});
 	const usesPromotions = priced !== null && priced.adjustments.length > 0;
-	const [orders, promotions, inventory, payments, shipping, messages, ...retried] =
+	const [orders, failures, promotions, inventory, payments, shipping, messages, ...retried] =
 		await Promise.all([
 			readEventHistory(db, subject),
+			findFailures(db, subject),
 			usesPromotions ? from("promotions", call("promotions.history", { subject })) : [],
 			from("inventory", call("inventory.history", { subject })),
 			from("payments", call("payments.history", { subject })),
@@ -172,6 +179,7 @@ export async function collectTimeline(
 		{ orders, promotions, inventory, payments, shipping },
 		messages,
 		retries,
+		stepRetries(failures, record, isAdmin),
 	);
 	return {
 		order_id: order.id,
