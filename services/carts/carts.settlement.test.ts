@@ -60,6 +60,17 @@ describe("a checkout whose call of orders was lost", () => {
 		expect(await cart.get()).toMatchObject({ status: "completed", order_id });
 	});
 
+	test("is opened again when the cart is read after its order was cancelled", async () => {
+		shop.orders.outcome = "PAYMENT_DECLINED";
+		const { cart } = await interrupted("after");
+		shop.orders.lost = "no";
+		expect(await cart.get()).toMatchObject({
+			status: "open",
+			order_id: null,
+			cancellation_reason: "PAYMENT_DECLINED",
+		});
+	});
+
 	test("is opened again by the event of its order", async () => {
 		const { cart, order_id } = await interrupted("after");
 		const data = { order_id, user_id: null, total_amount: 20, currency: "EUR" };

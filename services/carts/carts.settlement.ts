@@ -55,6 +55,18 @@ export function createSettlement({ db, store, wakeRelay, onError }: Dependencies
 		return order;
 	}
 
+	/** Opens the cart of a cancelled order, which returns its reason when it is placed again. */
+	async function reopenCancelled(call: Call, request: PlaceRequest): Promise<boolean> {
+		try {
+			await call("orders.place", request);
+			return false;
+		} catch (error) {
+			if (!isRefusal(error)) throw error;
+			await reopenCart({ db, store }, request.order_id, reasonOf(error));
+			return true;
+		}
+	}
+
 	return {
 		place,
 
@@ -63,9 +75,13 @@ export function createSettlement({ db, store, wakeRelay, onError }: Dependencies
 		 * order of the shop publishes `order.confirmed`, and few carts wait for it.
 		 * @returns whether the cart may have changed
 		 */
-		async settleRead(call: Call, { order_id }: Pick<StoredCart, "order_id">): Promise<boolean> {
+		async settleRead(
+			call: Call,
+			{ order_id, request }: Pick<StoredCart, "order_id" | "request">,
+		): Promise<boolean> {
 			try {
 				const [outcome] = await call("orders.fates", { order_ids: [order_id!] });
+				if (outcome === "cancelled") return await reopenCancelled(call, request!);
 				if (outcome === "confirmed") await store.complete(order_id!);
 				return outcome === "confirmed";
 			} catch (error) {

@@ -145,4 +145,18 @@ export function carts(open: () => Promise<Carts>): void {
 		});
 		expect((await checkout()).value.id).toBe(pending.value.id);
 	});
+
+	test("a cart is open at once after the buyer has cancelled its order", async () => {
+		const { id, cartToken } = await guestCart();
+		const { carts, orders } = clientOf(shop, await register(shop));
+		await carts.claim({ id }, { cartToken });
+		const placed = await carts.checkout({ id, expected_total: 20, payment_token: "tok_3ds" });
+		expect(await carts.get({ id })).toMatchObject({ status: "completing", order_id: placed.id });
+		await orders.cancel({ id: placed.id, reason: "Too slow" });
+		expect(await carts.get({ id })).toMatchObject({
+			status: "open",
+			order_id: null,
+			cancellation_reason: "Too slow",
+		});
+	});
 }
