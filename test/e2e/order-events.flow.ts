@@ -104,11 +104,19 @@ export const orderEvents: Flow = (open) => {
 		const third = follow({ id, after: ids()[0]! });
 		await eventually(() => expect(third.types()).toEqual(["order.confirmed", "order.shipped"]));
 		for (const stream of [second, third]) stream.stop();
-		const invalid = await shop.http(`GET /api/orders/${id}/events`, {
-			token: customer.token,
-			headers: { "last-event-id": "' or 1=1" },
-		});
-		expect(invalid.status).toBe(422);
+		const resume = (position: string, headers = {}) =>
+			shop.http(`GET /api/orders/${id}/events${position}`, { token: customer.token, headers });
+		for (const position of ["' or 1=1", "-1", "9".repeat(19), "9".repeat(23)]) {
+			expect((await resume("", { "last-event-id": position })).body).toMatchObject({
+				status: 400,
+				code: "BAD_HEADER",
+				detail: "Last-Event-ID takes the ID of an event of this stream",
+			});
+			expect((await resume(`?after=${encodeURIComponent(position)}`)).body).toMatchObject({
+				status: 422,
+				errors: [{ field: "after" }],
+			});
+		}
 	});
 
 	test("streams require the owner or an admin, and a user may open ten per gateway", async () => {

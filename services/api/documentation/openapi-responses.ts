@@ -92,14 +92,14 @@ const isSearch = (returns: Rule): boolean =>
 
 /** Error responses, with the codes of each status. */
 export function failures(method: string, contract: Published, catalogue: ErrorCatalogue): Json {
-	const { auth, idempotent, etag, token, rawBody, throws = [] } = contract;
+	const { auth, idempotent, etag, token, stream, rawBody, throws = [] } = contract;
 	const codes = new Set<string>([
 		// A public route ignores an invalid token.
 		...(auth === "anyone" ? [] : ["UNAUTHENTICATED", "FORBIDDEN"]),
 		...(WITHOUT_BODY.has(method)
 			? []
 			: ["MALFORMED_BODY", "PAYLOAD_TOO_LARGE", ...(rawBody ? [] : ["UNSUPPORTED_MEDIA_TYPE"])]),
-		...(idempotent || etag || token ? ["BAD_HEADER"] : []),
+		...(idempotent || etag || token || stream ? ["BAD_HEADER"] : []),
 		// Unknown fields are errors as well.
 		"VALIDATION_ERROR",
 		...(CHANGES.has(method) ? ["PRECONDITION_FAILED"] : []),

@@ -19,9 +19,9 @@ export interface Problem {
 	readonly status: number;
 	readonly code: string;
 	readonly detail: string;
-	readonly errors?: readonly FieldError[];
+	readonly errors?: readonly FieldError[] | undefined;
 	/** Further members of the document. */
-	readonly data?: object;
+	readonly data?: object | undefined;
 }
 /** Members of an error that survive the transport between nodes; its class does not. */
 interface Failure {
@@ -84,10 +84,13 @@ function serviceOf(data: unknown): Pick<Problem, "data"> {
 	return typeof service === "string" ? { data: { service } } : {};
 }
 
+/** Errors of fields, from the validator or from an action. */
+export const fieldErrors = ({ errors, data }: Pick<Problem, "errors" | "data">) =>
+	errors ?? (data as { errors?: readonly FieldError[] } | undefined)?.errors ?? [];
+
 /** Names the fields of a body that is a list as its client does: `rates[3].name` is `[3].name`. */
 function withFieldsOfList({ errors, data, ...problem }: Problem, list: string): Problem {
-	const found = errors ?? (data as { errors?: FieldError[] } | undefined)?.errors ?? [];
-	const named = found.map(({ field, message, code }) => {
+	const named = fieldErrors({ errors, data }).map(({ field, message, code }) => {
 		const isInList = field === list || field.startsWith(`${list}[`);
 		return {
 			field: isInList ? field.slice(list.length) : field,

@@ -1,4 +1,5 @@
 import type { Context } from "moleculer";
+import { commonError } from "../../../lib/contracts/errors.ts";
 import { etagOf, isEntityTagList, matchesEtag } from "../../../lib/contracts/etag.ts";
 import type { EventStreamPage } from "../../../lib/contracts/event-stream.ts";
 import type { Shape } from "../../../lib/contracts/schema.ts";
@@ -11,6 +12,7 @@ import {
 	sendResponse,
 } from "./exchange.ts";
 import { queryOf, readParameters, withoutIgnored } from "./parameters.ts";
+import { fieldErrors, toProblem } from "./problem-details.ts";
 
 /** Responds with the result of the request's action, or with a cached response. */
 export async function respond(gateway: Gateway, req: Request, res: Response): Promise<void> {
@@ -52,10 +54,19 @@ function cached(
 async function call(req: Request): Promise<unknown> {
 	const { $ctx, $endpoint, $alias, headers } = req;
 	req.$params = await readParameters(req, req.$params.params as Record<string, string>);
+	const send = () => ($ctx as Context).call($endpoint as never, req.$params);
 	const { "last-event-id": last } = headers;
-	if ($alias.contract!.stream && typeof last === "string" && last !== "") req.$params.after = last;
-	return ($ctx as Context).call($endpoint as never, req.$params);
+	if (!$alias.contract!.stream || !last) return send();
+	req.$params.after = last;
+	return send().catch((error) => {
+		const isInvalid = fieldErrors(toProblem(error, $alias.action)).some(
+			({ field }) => field === "after",
+		);
+		throw isInvalid ? badPosition() : error;
+	});
 }
+const badPosition = () =>
+	commonError("BAD_HEADER", undefined, "Last-Event-ID takes the ID of an event of this stream");
 
 function shape(req: Request, result: unknown): HttpResponse {
 	const { contract } = req.$alias;
