@@ -196,3 +196,16 @@ test("ends a stream when its client loses access", async () => {
 	await stream.ended;
 	expect(stream.messages).toEqual([{ comment: expect.stringContaining("no longer accessible") }]);
 });
+
+test("keeps the stream of a guest who also sends an access token that is not valid", async () => {
+	const id = uuid();
+	const stream = await listen(`${shop.url}/api/orders/${id}/events`, {
+		token: "outdated",
+		headers: { "Order-Token": "secret" },
+	});
+	streams.push(stream);
+	read = async () => ({ events: [event(1)], ended: true });
+	versions.set(id, "2");
+	await stream.ended;
+	expect(stream.messages).toMatchObject([{ id: event(1).id }]);
+});

@@ -124,15 +124,21 @@ export class EventStreams {
 		return false;
 	}
 
-	/** Ends a stream whose token has become invalid, and sends heartbeats. */
+	/** Ends a stream whose access token has become invalid, and sends heartbeats. */
 	#check(stream: EventStream): void {
-		const { headers, cookieAuthorization } = stream.req;
+		if (!this.#isAuthentic(stream.req)) stream.end("the access token is no longer valid");
+		stream.keepAlive();
+	}
+
+	/** Whether the caller's access token is still valid. That of a guest has been ignored. */
+	#isAuthentic({ authentication, headers, cookieAuthorization }: Request): boolean {
+		if (authentication.user === null) return true;
 		try {
 			this.#gateway.verifyToken(headers.authorization ?? cookieAuthorization);
+			return true;
 		} catch {
-			stream.end("the access token is no longer valid");
+			return false;
 		}
-		stream.keepAlive();
 	}
 
 	/** Never rejects. */
