@@ -27,6 +27,9 @@ export const commonErrors = {
 } as const;
 export type CommonError = keyof typeof commonErrors;
 
+/** Default of Retry-After, in seconds. Every response with 503 has this header. */
+export const RETRY_AFTER_SECONDS = 5;
+
 /** Creates a common error. `data` becomes additional members of the problem document. */
 export function commonError(code: CommonError, data?: object, message?: string): Error {
 	const { status, message: standard } = commonErrors[code];

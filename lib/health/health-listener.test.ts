@@ -22,7 +22,8 @@ async function freePort(): Promise<number> {
 }
 async function get(path: string) {
 	const response = await fetch(`http://${HOST}:${port}${path}`);
-	return { status: response.status, body: await response.json() };
+	const retry_after = response.headers.get("retry-after");
+	return { status: response.status, body: await response.json(), retry_after };
 }
 
 beforeEach(async () => {
@@ -36,13 +37,15 @@ afterEach(async () => {
 });
 
 test("a node is live all the time, and ready between start and stop", async () => {
-	const notReady = { status: 503, body: { status: "not ready", failing: [] } };
+	const body = { status: "not ready", failing: [] };
+	const notReady = { status: 503, body, retry_after: "5" };
 	expect(await get("/health/ready")).toEqual(notReady);
 	expect((await get("/health/live")).status).toBe(200);
 	await broker.start();
 	expect(await get("/health/ready")).toEqual({
 		status: 200,
 		body: { status: "ready", failing: [] },
+		retry_after: null,
 	});
 	await broker.stop();
 	expect(await get("/health/ready")).toEqual(notReady);
@@ -58,7 +61,7 @@ test("a node is ready only while all its dependencies respond", async () => {
 	await broker.start();
 	expect((await get("/health/ready")).status).toBe(200);
 	up = false;
-	expect(await get("/health/ready")).toEqual({
+	expect(await get("/health/ready")).toMatchObject({
 		status: 503,
 		body: { status: "not ready", failing: ["shelf"] },
 	});
@@ -98,7 +101,7 @@ test("a failing endpoint responds with 500, and the listener continues", async (
 		throw new Error("on purpose");
 	};
 	provideCache(broker, { ...works, ping: fail });
-	expect(await get("/health/ready")).toEqual({ status: 500, body: { status: "failed" } });
+	expect(await get("/health/ready")).toMatchObject({ status: 500, body: { status: "failed" } });
 	provideCache(broker, works);
 	expect((await get("/health/ready")).status).toBe(200);
 });

@@ -1,5 +1,6 @@
 import { createServer } from "node:http";
 import type { ServiceBroker } from "moleculer";
+import { RETRY_AFTER_SECONDS } from "../contracts/errors.ts";
 import { metricsOf } from "../observability/metrics/registry.ts";
 import { watchRuntime } from "../observability/metrics/runtime.ts";
 import { StartError } from "../process/start-error.ts";
@@ -53,7 +54,9 @@ export async function openHealthListener(
 			typeof content === "string"
 				? ["text/plain; version=0.0.4", content]
 				: ["application/json", JSON.stringify(content)];
-		res.writeHead(status, { "Content-Type": type, "Cache-Control": "no-store" }).end(body);
+		const retryAfter = status === 503 ? { "Retry-After": RETRY_AFTER_SECONDS } : {};
+		const headers = { "Content-Type": type, "Cache-Control": "no-store", ...retryAfter };
+		res.writeHead(status, headers).end(body);
 	});
 	await new Promise<void>((resolve, reject) => {
 		const fail = ({ message }: Error) =>

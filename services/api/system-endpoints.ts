@@ -1,5 +1,5 @@
 import type { ServiceBroker } from "moleculer";
-import { commonErrors } from "../../lib/contracts/errors.ts";
+import { commonErrors, RETRY_AFTER_SECONDS } from "../../lib/contracts/errors.ts";
 import { failingServices } from "../../lib/health/probes.ts";
 import { version } from "../../lib/process/version.ts";
 import { envOf } from "../../lib/settings/env.ts";
@@ -32,7 +32,10 @@ import { orderPage } from "./link-pages/order-page.ts";
 type Page = (gateway: Gateway, req: Request) => Promise<HttpResponse>;
 const json = (content: object, status = 200): HttpResponse => ({
 	status,
-	headers: { "Cache-Control": "no-store" },
+	headers: {
+		"Cache-Control": "no-store",
+		...(status === 503 ? { "Retry-After": String(RETRY_AFTER_SECONDS) } : {}),
+	},
 	body: JSON.stringify(content),
 });
 

@@ -1,6 +1,6 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { commonError } from "../../../lib/contracts/errors.ts";
+import { commonError, RETRY_AFTER_SECONDS } from "../../../lib/contracts/errors.ts";
 import {
 	bestEncoding,
 	document,
@@ -50,7 +50,7 @@ export async function page(req: Request, folder: string): Promise<HttpResponse> 
 	const html = await read(join(folder, "index.html"));
 	return html
 		? documentResponse(req, document(html.toString(), "text/html; charset=utf-8", HEADERS))
-		: htmlPage(503, "Admin console", NOT_BUILT, { "Retry-After": "5" });
+		: htmlPage(503, "Admin console", NOT_BUILT, { "Retry-After": String(RETRY_AFTER_SECONDS) });
 }
 
 /** Responds with a file that was compressed when it was built. Its name contains its hash. */

@@ -266,7 +266,9 @@ function systemEndpoint(path: string): Json | undefined {
 		security: [],
 		responses: {
 			200: { description: "OK", headers: headers(), content },
-			...(unready ? { 503: { description: "Not ready", headers: headers(), content } } : {}),
+			...(unready
+				? { 503: { description: "Not ready", headers: headers("Retry-After"), content } }
+				: {}),
 		},
 	};
 }

@@ -1,4 +1,4 @@
-import { commonErrors } from "../../../lib/contracts/errors.ts";
+import { commonErrors, RETRY_AFTER_SECONDS } from "../../../lib/contracts/errors.ts";
 import { isUnavailable } from "../../../lib/resilience/outages.ts";
 import {
 	type Gateway,
@@ -40,8 +40,6 @@ interface Violation {
 }
 
 const CODE = /^[A-Z][A-Z0-9]*(_[A-Z0-9]+)*$/;
-/** Default of Retry-After, in seconds. */
-const RETRY_AFTER = 5;
 
 /**
  * Converts an error to a problem. Client errors are passed on; all others become INTERNAL_ERROR
@@ -131,7 +129,7 @@ export function problemResponse(
 	{ status, code, detail, errors, data }: Problem,
 	requestId: string,
 ): HttpResponse {
-	const { retry_after = RETRY_AFTER, ...members } = (data ?? {}) as {
+	const { retry_after = RETRY_AFTER_SECONDS, ...members } = (data ?? {}) as {
 		retry_after?: number;
 		allow?: string[];
 	};

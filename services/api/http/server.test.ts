@@ -60,6 +60,7 @@ test("is not ready but alive while stopping", async () => {
 		shop.http("GET /health/live"),
 	]);
 	expect([ready.status, ready.body.status, live.status]).toEqual([503, "not ready", 200]);
+	expect(ready.headers.get("retry-after")).toBe("5");
 	open();
 	expect((await underWay).status).toBe(200);
 	await stopped;
