@@ -117,7 +117,11 @@ test("accepts only JSON with a JSON content type", async () => {
 		});
 	}
 	const packed = { "content-type": "application/json", "content-encoding": "gzip" };
-	expect((await send("POST /api/products", packed, [json])).status).toBe(415);
+	expect((await send("POST /api/products", packed, [json])).body).toMatchObject({
+		status: 415,
+		code: "UNSUPPORTED_MEDIA_TYPE",
+		detail: "The body must not be compressed: send it without Content-Encoding",
+	});
 	for (const type of [
 		"application/json",
 		"Application/JSON; charset=UTF-8",

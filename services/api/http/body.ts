@@ -14,6 +14,7 @@ const LIST_FIELDS = 20_000;
 /** Media type parameters are ignored: JSON is always UTF-8 (RFC 8259). */
 const JSON_BODY = /^application\/json *($|;)/i;
 const FORM_BODY = /^application\/x-www-form-urlencoded *($|;)/i;
+const ENCODED = "The body must not be compressed: send it without Content-Encoding";
 const utf8 = new TextDecoder("utf-8", { fatal: true });
 
 /**
@@ -36,7 +37,9 @@ export async function readBody(
 	if (Number(length) > limit) throw tooLarge(limit);
 	const bytes = await readBytes(req, limit);
 	if (bytes.length === 0) return {};
-	if (!JSON_BODY.test(type) || encoding !== "identity") throw commonError("UNSUPPORTED_MEDIA_TYPE");
+	if (encoding.toLowerCase() !== "identity")
+		throw commonError("UNSUPPORTED_MEDIA_TYPE", undefined, ENCODED);
+	if (!JSON_BODY.test(type)) throw commonError("UNSUPPORTED_MEDIA_TYPE");
 	const body = parse(bytes);
 	if (list !== undefined) return { [list]: checkedList(body) };
 	if (typeof body !== "object" || body === null || Array.isArray(body)) {
