@@ -43,6 +43,41 @@ test("null is accepted only by nullable fields, at every depth", () => {
 	expect(check({ e: { type: "money" } }, {}).wrong).toEqual(["required"]);
 });
 
+test("the error of a null names the field, also in a list, a record and an object", () => {
+	const name = { type: "string" } as const;
+	const rules = {
+		text: name,
+		list: list(list(name)),
+		rows: list(object({ name })),
+		record: {
+			type: "record",
+			key: { type: "string", max: 5, pattern: "^[a-z]+$" },
+			value: list(name),
+			max: 5,
+		},
+		choice: { type: "multi", rules: [name, list(name)] },
+	} as const satisfies Shape;
+	const value = {
+		text: null,
+		list: [["a", null], null],
+		rows: [{ name: "a" }, null, { name: null }],
+		record: { a: ["b"], b: null, c: [null] },
+		choice: [null],
+	};
+	const errors = errorsOf(rules, value) as { field?: string; message: string; type: string }[];
+	expect(errors.map(({ type, field }) => `${type} ${field}`)).toEqual([
+		"notNull text",
+		"notNull list[0][1]",
+		"notNull list[1]",
+		"notNull rows[1]",
+		"notNull rows[2].name",
+		"notNull record.b",
+		"notNull record.c[0]",
+		"notNull choice[0]",
+	]);
+	expect(errors[5]!.message).toBe("The 'record.b' field must not be null.");
+});
+
 test("a default replaces a missing value but not null", () => {
 	const rules = {
 		text: { type: "string", default: "some" },

@@ -138,7 +138,7 @@ function record(
 		this.getRuleFromSchema(value),
 		context,
 		`${path}[key]`,
-		"element = context.fn[%%INDEX%%](value, field + '.' + key, record, errors, context);",
+		"element = context.fn[%%INDEX%%](value, field, record, errors, context);",
 		"element",
 	);
 	return {
@@ -155,7 +155,10 @@ function record(
 				${new RegExp(key.pattern)}.test(key);
 			if (!keys.every(isValid)) ${error("recordKey")}
 			const checked = {};
+			const name = field;
 			for (const key of keys) {
+				// The check for null, which is part of this source, also reports \`field\`.
+				const field = name + "." + key;
 				let element = value = record[key];
 				${element}
 				checked[key] = element;
@@ -257,7 +260,18 @@ export function refineRules(validator: Compiler): void {
 		(schema) => `if (typeof value === "string") { ${normalize(schema)}`,
 	);
 	checkLengthFirst(validator, "array", () => "if (Array.isArray(value)) {");
+	nameElements(validator);
 	limitViolations(validator);
+}
+
+/** Makes the error of a null in a list name the element. fastest-validator names the list. */
+function nameElements(validator: Compiler): void {
+	const original = validator.rules.array!;
+	validator.rules.array = function (rule, ...rest) {
+		const { source, ...compiled } = original.call(this, rule, ...rest);
+		const named = 'value = arr[i]; const field = (parentField || "") + "[" + i + "]";';
+		return { ...compiled, source: source.replace("value = arr[i];", named) };
+	};
 }
 
 /** Maximum number of reported violations of a list: they must fit in a message between nodes. */
