@@ -1,4 +1,9 @@
 import { commonErrors, RETRY_AFTER_SECONDS } from "../../../lib/contracts/errors.ts";
+import {
+	type FieldError,
+	toFieldErrors,
+	type Violation,
+} from "../../../lib/contracts/violations.ts";
 import { isUnavailable } from "../../../lib/resilience/outages.ts";
 import {
 	type Gateway,
@@ -9,11 +14,6 @@ import {
 	sendsSecret,
 } from "./exchange.ts";
 
-interface FieldError {
-	readonly field: string;
-	readonly message: string;
-	readonly code: string;
-}
 /** An error as it is sent to the client. */
 export interface Problem {
 	readonly status: number;
@@ -30,15 +30,6 @@ interface Failure {
 	readonly message?: string;
 	readonly data?: unknown;
 }
-/** Error of one field, from Moleculer's validator. */
-interface Violation {
-	readonly type: string;
-	readonly field?: string;
-	readonly message: string;
-	readonly actual?: unknown;
-	readonly action?: string;
-}
-
 const CODE = /^[A-Z][A-Z0-9]*(_[A-Z0-9]+)*$/;
 
 /**
@@ -105,19 +96,6 @@ const isObject = (value: unknown): value is object =>
 function common(code: keyof typeof commonErrors): Problem {
 	const { status, message } = commonErrors[code];
 	return { status, code, detail: message };
-}
-
-/** Converts fastest-validator's `stringMin` to STRING_MIN, and lists unknown fields one by one. */
-function toFieldErrors({ type, field = "", message, actual }: Violation): FieldError[] {
-	const code = type.replace(/[A-Z]/g, "_$&").toUpperCase();
-	if (type !== "objectStrict") return [{ field, message, code }];
-	return String(actual)
-		.split(", ")
-		.map((name) => ({
-			field: field ? `${field}.${name}` : name,
-			message: `Unknown field '${name}'`,
-			code,
-		}));
 }
 
 /** Converts a code to a title: SKU_TAKEN to "Sku taken". */

@@ -192,10 +192,11 @@ test("reports violations of the contract in NDJSON", async () => {
 		[1, null, "sku"],
 		[2, "no spaces", "sku"],
 		[3, "N-1", "price"],
-		[4, "N-2", null],
+		[4, "N-2", "colour"],
 		[5, "N-3", "images[0].url"],
 		[6, "N-4", "attributes.color"],
 	]);
+	expect(summary.errors[3]!.message).toBe("Unknown field 'colour'");
 	expect((await bySku("N-5")).attributes).toEqual({ color: ["a", "b"], n: 1.5 });
 });
 

@@ -1,5 +1,10 @@
 import type { Infer } from "../../../lib/contracts/schema.ts";
 import type { Format, RowError } from "../../../lib/contracts/transfers.ts";
+import {
+	type FieldError,
+	toFieldErrors,
+	type Violation,
+} from "../../../lib/contracts/violations.ts";
 import type { fileRow } from "../products.contract.files.ts";
 import {
 	type AttributeValue,
@@ -34,9 +39,7 @@ export interface FileRow extends Fields {
 	readonly attributeColumns?: readonly string[];
 }
 /** Checks fields against the contract; returns true or the violations, and fills in defaults. */
-export type RowCheck = (
-	fields: object,
-) => true | { field?: string; message: string; actual?: unknown }[];
+export type RowCheck = (fields: object) => true | Violation[];
 
 /** Describes an unknown or missing column; undefined for a valid header. */
 export function problemOfColumns(columns: readonly string[]): string | undefined {
@@ -75,7 +78,7 @@ export function rowReader(format: Format, columns: readonly string[], check: Row
 		try {
 			const fields = toFields(value as string[]);
 			const result = check(fields);
-			if (result !== true) return { row, key, ...violation(result[0]!) };
+			if (result !== true) return { row, key, ...errorOf(result) };
 			return { row, ...(fields as Fields), ...(format === "csv" ? { attributeColumns } : {}) };
 		} catch (error) {
 			if (!(error instanceof ColumnError)) throw error;
@@ -87,10 +90,12 @@ export function rowReader(format: Format, columns: readonly string[], check: Row
 const keyOf = (sku: unknown): string | null =>
 	typeof sku === "string" && sku.trim() !== "" ? sku.trim().slice(0, 100) : null;
 
-function violation({ field = "", message, actual }: Exclude<ReturnType<RowCheck>, true>[number]) {
-	const unknown = /unknown fields/.test(message) ? `: ${String(actual).slice(0, 100)}` : "";
-	return { field: field.slice(0, 100) || null, message: message + unknown };
+/** The first error of a row. A file can contain names of any length. */
+function errorOf(violations: readonly Violation[]): Pick<RowError, "field" | "message"> {
+	const [{ field, message }] = violations.flatMap(toFieldErrors) as [FieldError];
+	return { field: field.slice(0, 100) || null, message: message.slice(0, MAX_MESSAGE) };
 }
+const MAX_MESSAGE = 300;
 
 class ColumnError extends Error {
 	readonly column: string;
