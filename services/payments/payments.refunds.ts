@@ -14,7 +14,12 @@ import {
 	recordReports,
 	writeUpdates,
 } from "./payments.ledger-store.ts";
-import { assertDecimals, type PaymentWithRefunds, planRefund } from "./payments.rules.ts";
+import {
+	assertDecimals,
+	NOTHING_LEFT,
+	type PaymentWithRefunds,
+	planRefund,
+} from "./payments.rules.ts";
 import { CLAIM_LIMIT, CLAIM_UNSETTLED, LIST, UNSETTLED_OF } from "./payments.statements.ts";
 import { fromUnits, toUnits } from "./payments.units.rules.ts";
 import { isTombstone, type LockedPayment, ledgerOf, planReservation } from "./payments.updates.ts";
@@ -93,7 +98,7 @@ export function createRefunds(dependencies: Dependencies) {
 	function recordPart({ order_id, refund_id, amount, reason }: OrderRefund) {
 		return db.transaction(async (tx): Promise<Refund | Outcome> => {
 			const locked = await lockPaymentOf(tx, order_id);
-			if (!locked || isTombstone(locked.payment)) return refused("NOT_REFUNDABLE");
+			if (!locked || isTombstone(locked.payment)) return refused("NOT_REFUNDABLE", NOTHING_LEFT);
 			if (locked.refunds.some(({ id }) => id === refund_id)) return done;
 			const refusal = refusalOf(amount, locked.payment.currency);
 			if (refusal) return refused("NOT_REFUNDABLE", refusal);

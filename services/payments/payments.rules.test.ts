@@ -58,6 +58,14 @@ test("planRefund rejects excessive and zero amounts and payments in reversal", (
 	expectNotRefundable(() => planRefund({ ...eur, reversal: "begun" }, 1000, 1));
 });
 
+test("planRefund states that nothing is left, instead of an excessive amount", () => {
+	const message = (refundable: number, amount?: number) => () =>
+		planRefund(eur, refundable, amount);
+	expect(message(1000, 10.01)).toThrow("exceeds the remaining amount");
+	for (const amount of [undefined, 1])
+		expect(message(0, amount)).toThrow("The payment has no amount that can be refunded");
+});
+
 test("chargeOutcome reflects the recorded state", () => {
 	const outcomeOf = (status: Status, reversal: string | null = null) =>
 		chargeOutcome({

@@ -47,9 +47,17 @@ export function planRefund(
 	const left = reversal === "begun" ? 0 : refundable;
 	const units = amount === undefined ? left : toUnits(amount, currency);
 	if (units <= 0 || units > left)
-		throwError(payments, "NOT_REFUNDABLE", { left: fromUnits(left, currency) });
+		throwError(
+			payments,
+			"NOT_REFUNDABLE",
+			{ left: fromUnits(left, currency) },
+			left > 0 ? undefined : NOTHING_LEFT,
+		);
 	return units;
 }
+
+/** Message if a payment was not captured, or is refunded or being reversed. */
+export const NOTHING_LEFT = "The payment has no amount that can be refunded";
 
 /** The recorded state of a payment. The last three fields belong to `requires_action`. */
 export interface ChargeState {

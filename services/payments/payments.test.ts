@@ -15,6 +15,7 @@ import {
 import { orderSummaryRecord } from "../../test/support/records.ts";
 import { admin, type Shop, stub } from "../../test/support/shop.ts";
 import { orders } from "../orders/orders.contract.ts";
+import { NOTHING_LEFT } from "./payments.rules.ts";
 
 /** Accounts that guests' orders have joined, by order ID. */
 const joined = new Map<string, string>();
@@ -69,7 +70,10 @@ test("refuses a declined card with the reason, also when the charge is repeated"
 	expect(await chargeFully({ ...declined, payment_token: "tok_ok" }, unknown)).toEqual(refusals);
 	expect(await ledgerBalance(declined)).toEqual({ charges: 0, balance: 0 });
 	expect(await eventsOf(declined)).toEqual(["payment.declined"]);
-	expect(await list(declined.order_id)).toMatchObject([{ status: "declined" }]);
+	const [payment] = await list(declined.order_id);
+	expect(payment).toMatchObject({ status: "declined" });
+	const notRefundable = { type: "NOT_REFUNDABLE", message: NOTHING_LEFT };
+	await expect(refund(payment!.id, { amount: 1 })).rejects.toMatchObject(notRefundable);
 	expect(await reverse(declined)).toEqual([done]);
 	expect(await list(declined.order_id)).toMatchObject([{ status: "declined" }]);
 	expect(await eventsOf(declined)).toEqual(["payment.declined"]);
@@ -177,7 +181,7 @@ test("refunds parts and then the rest, but not more", async () => {
 		data: { left: 7.5 },
 	});
 	expect(await refund(id)).toMatchObject({ status: "refunded", refunded_amount: 10 });
-	await expect(refund(id)).rejects.toMatchObject({ type: "NOT_REFUNDABLE" });
+	await expect(refund(id)).rejects.toMatchObject({ type: "NOT_REFUNDABLE", message: NOTHING_LEFT });
 	expect(await ledgerBalance(order)).toEqual({ charges: 1, balance: 0 });
 	expect(await eventsOf(order)).toEqual([
 		"payment.captured 10",
