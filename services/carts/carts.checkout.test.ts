@@ -142,11 +142,23 @@ describe("the expected total", () => {
 		expect((await checkout({ expected_total: 24 })).body.total_amount).toBe(18);
 	});
 
-	test("is compared exactly, and not rounded to the decimals of the currency", async () => {
+	test("with more decimals than the currency has is rejected, and changes nothing", async () => {
+		const { checkout, get } = await shop.userCart();
+		for (const expected_total of [20.001, 59.971])
+			expect((await checkout({ expected_total })).body).toMatchObject({
+				status: 422,
+				code: "VALIDATION_ERROR",
+				errors: [{ field: "expected_total", code: "MONEY" }],
+			});
+		expect(shop.orders.requests.size).toBe(0);
+		expect(await get()).toMatchObject({ status: "open", order_id: null });
+		expect((await checkout({ expected_total: 20 })).status).toBe(201);
+	});
+
+	test("is compared in minor units", async () => {
 		const { id, buyer, checkout } = await shop.userCart();
 		await shop.put(id, buyer, shop.product({ price: 0.1 }), 3);
-		for (const expected_total of [20.29, 20.2999])
-			expect((await checkout({ expected_total })).body.code).toBe("PRICE_CHANGED");
+		expect((await checkout({ expected_total: 20.29 })).body.code).toBe("PRICE_CHANGED");
 		expect((await checkout({ expected_total: 20.3 })).status).toBe(201);
 	});
 });

@@ -1,4 +1,5 @@
 import { type Ctx, contractError, throwError } from "../../lib/contracts/contract.ts";
+import { assertDecimals } from "../../lib/contracts/decimals.ts";
 import { commonError } from "../../lib/contracts/errors.ts";
 import type { Infer } from "../../lib/contracts/schema.ts";
 import {
@@ -11,7 +12,7 @@ import {
 	type StoredResponse,
 	storeResponse,
 } from "../../lib/idempotency/idempotency.ts";
-import { fromMinorUnits } from "../../lib/money/currency.ts";
+import { toMinorUnits } from "../../lib/money/currency.ts";
 import type { Database } from "../../lib/persistence/database.ts";
 import { newId } from "../../lib/persistence/id.ts";
 import { isUnavailable } from "../../lib/resilience/outages.ts";
@@ -88,19 +89,19 @@ async function hasChanged(self: Self, ctx: CheckoutCtx, cart: StoredCart): Promi
 
 /** The request of the order at current prices. @throws the reason why the cart cannot be ordered */
 async function prepare(self: Self, ctx: CheckoutCtx, cart: StoredCart): Promise<PlaceRequest> {
-	const { order_id, status } = cart;
+	const { order_id, status, currency } = cart;
+	const { expected_total, payment_method, payment_token = "tok_ok" } = ctx.params;
 	if (status === "completed") throwError(carts, "CART_COMPLETED", { order_id });
 	if (status !== "open") throwError(carts, "CART_NOT_OPEN", { status });
 	if (cart.lines.length === 0) throwError(carts, "CART_EMPTY");
+	if (currency !== null) assertDecimals("expected_total", expected_total, currency);
 	const evaluation = await self.evaluator.evaluate(cart, false);
 	await assertNoProblems(ctx, cart, evaluation);
 	const { priced } = evaluation.result!;
-	// In major units: rounding an expected total with more decimals than the currency could raise it.
-	if (fromMinorUnits(priced.total_amount, priced.currency) > ctx.params.expected_total)
+	if (priced.total_amount > toMinorUnits(expected_total, priced.currency))
 		throwError(carts, "PRICE_CHANGED", {
 			cart: openView(cart, await self.evaluator.evaluate(cart)),
 		});
-	const { payment_method, payment_token = "tok_ok" } = ctx.params;
 	return toPlaceRequest(cart, evaluation, {
 		order_id: newId(),
 		payment_token: payment_method ?? payment_token,

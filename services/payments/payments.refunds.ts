@@ -1,6 +1,7 @@
 import { settleWithin } from "../../lib/async/settle-within.ts";
 import type { Traced } from "../../lib/context/traceparent.ts";
 import { isError, throwError } from "../../lib/contracts/contract.ts";
+import { assertDecimals } from "../../lib/contracts/decimals.ts";
 import { invalidField } from "../../lib/contracts/errors.ts";
 import { type CommandOrder, done, type Outcome, refused } from "../../lib/contracts/outcome.ts";
 import type { Tx } from "../../lib/persistence/database.ts";
@@ -14,12 +15,7 @@ import {
 	recordReports,
 	writeUpdates,
 } from "./payments.ledger-store.ts";
-import {
-	assertDecimals,
-	NOTHING_LEFT,
-	type PaymentWithRefunds,
-	planRefund,
-} from "./payments.rules.ts";
+import { NOTHING_LEFT, type PaymentWithRefunds, planRefund } from "./payments.rules.ts";
 import { CLAIM_LIMIT, CLAIM_UNSETTLED, LIST, UNSETTLED_OF } from "./payments.statements.ts";
 import { fromUnits, toUnits } from "./payments.units.rules.ts";
 import { isTombstone, type LockedPayment, ledgerOf, planReservation } from "./payments.updates.ts";
@@ -65,7 +61,7 @@ export function createRefunds(dependencies: Dependencies) {
 		if (!locked) return throwError(payments, "PAYMENT_NOT_FOUND");
 		const { order_id, currency } = locked.payment;
 		if (amount !== undefined) {
-			assertDecimals(amount, currency);
+			assertDecimals("amount", amount, currency);
 			const refusal = refusalOf(amount, currency);
 			if (refusal) throw invalidField("amount", "MONEY", refusal);
 		}

@@ -1,8 +1,6 @@
 import { throwError } from "../../lib/contracts/contract.ts";
-import { invalidField } from "../../lib/contracts/errors.ts";
 import { done, type Outcome, pending, refused, waiting } from "../../lib/contracts/outcome.ts";
 import type { Infer } from "../../lib/contracts/schema.ts";
-import { digitsOf, fitsCurrency } from "../../lib/money/currency.ts";
 import {
 	type payment,
 	type paymentDetails,
@@ -21,16 +19,6 @@ export type Status = Payment["status"];
  * also for nodes of the previous version.
  */
 export const GUEST = "00000000-0000-0000-0000-000000000000";
-
-/** @throws VALIDATION_ERROR for an amount with more decimals than its currency has */
-export function assertDecimals(amount: number, currency: string): void {
-	if (!fitsCurrency(amount, currency))
-		throw invalidField(
-			"amount",
-			"MONEY",
-			`An amount in ${currency} can have at most ${digitsOf(currency)} decimals`,
-		);
-}
 
 /**
  * The amount of a refund in minor units.

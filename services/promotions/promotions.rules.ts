@@ -1,12 +1,7 @@
+import { assertDecimals } from "../../lib/contracts/decimals.ts";
 import { invalidField } from "../../lib/contracts/errors.ts";
 import type { Infer } from "../../lib/contracts/schema.ts";
-import {
-	digitsOf,
-	fitsCurrency,
-	fromSmallestUnits,
-	isCurrency,
-	toSmallestUnits,
-} from "../../lib/money/currency.ts";
+import { fromSmallestUnits, isCurrency, toSmallestUnits } from "../../lib/money/currency.ts";
 import type { applicable, fields, promotion } from "./promotions.contract.ts";
 
 export type Promotion = Infer<typeof promotion>;
@@ -28,7 +23,7 @@ export function checkedFields(promotion: Fields): Fields {
 		throw invalidField("ends_at", "RANGE", "ends_at must be after starts_at");
 	const conditions = checkedConditions(promotion.conditions, currency);
 	assertEffect(effect, currency);
-	if (budget !== null) assertMoney("budget", budget, currency);
+	if (budget !== null) assertDecimals("budget", budget, currency);
 	return { ...promotion, conditions };
 }
 
@@ -73,12 +68,12 @@ function assertEffect(effect: Effect, currency: string): void {
 		throw invalidField("effect.value", "PERCENT", "The percentage can have at most 4 decimals");
 	if (type !== "amount_off") return;
 	if (value === 0) throw invalidField("effect.value", "MONEY", "The amount must be more than 0");
-	assertMoney("effect.value", value, currency);
+	assertDecimals("effect.value", value, currency);
 }
 
 function checkedConditions(conditions: Conditions, currency: string): Conditions {
 	const { min_subtotal, categories } = conditions;
-	if (min_subtotal !== undefined) assertMoney("conditions.min_subtotal", min_subtotal, currency);
+	if (min_subtotal !== undefined) assertDecimals("conditions.min_subtotal", min_subtotal, currency);
 	return categories ? { ...conditions, categories: categories.map(categoryPath) } : conditions;
 }
 
@@ -92,13 +87,4 @@ function categoryPath(category: string, i: number): string {
 			"A category must not contain an empty part",
 		);
 	return parts.join("/");
-}
-
-function assertMoney(field: string, amount: number, currency: string): void {
-	if (!fitsCurrency(amount, currency))
-		throw invalidField(
-			field,
-			"MONEY",
-			`An amount in ${currency} can have at most ${digitsOf(currency)} decimals`,
-		);
 }

@@ -1,7 +1,8 @@
 import { isCountry } from "../../lib/addresses/countries.ts";
+import { assertDecimals } from "../../lib/contracts/decimals.ts";
 import { invalidField } from "../../lib/contracts/errors.ts";
 import type { Infer, Value } from "../../lib/contracts/schema.ts";
-import { digitsOf, fitsCurrency, isCurrency } from "../../lib/money/currency.ts";
+import { isCurrency } from "../../lib/money/currency.ts";
 import type { methodActions, shippingMethod } from "./shipping.contract.methods.ts";
 
 export type Method = Infer<typeof shippingMethod>;
@@ -59,12 +60,7 @@ function assertTier(field: string, tier: Tier, currency: string): void {
 }
 
 function assertAmount(field: string, amount: number | null | undefined, currency: string): void {
-	if (amount == null || fitsCurrency(amount, currency)) return;
-	throw invalidField(
-		field,
-		"MONEY",
-		`An amount in ${currency} can have at most ${digitsOf(currency)} decimals`,
-	);
+	if (amount != null) assertDecimals(field, amount, currency);
 }
 
 /**
