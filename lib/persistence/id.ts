@@ -7,6 +7,10 @@ let used = pool.length;
 let msecs = 0;
 let seq = 0;
 
+const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
+/** Whether a text is a UUID of any version in lower case, as Postgres formats it. */
+export const isUuid = (text: string): boolean => UUID.test(text);
+
 /** Creates an ID, a UUID of version 7 (RFC 9562). The IDs of one process increase. */
 export function newId(): string {
 	if (used === pool.length) {

@@ -3,6 +3,7 @@ import type { Event } from "../../lib/contracts/event.ts";
 import type { Infer } from "../../lib/contracts/schema.ts";
 import { alignRows } from "../../lib/persistence/align-rows.ts";
 import type { Database, Queryable } from "../../lib/persistence/database.ts";
+import { isUuid } from "../../lib/persistence/id.ts";
 import { canonicalEmail } from "../../lib/text/email.ts";
 import type {} from "../users/users.contract.ts";
 import type { orderSummary } from "./orders.contract.shapes.ts";
@@ -143,9 +144,6 @@ export async function findByEmail(db: Database, email: string, limit: number): P
 	const values = [canonicalEmail(email) ?? email, limit];
 	return (await db.query<{ id: string }>(statements.FIND_BY_EMAIL, values)).map(({ id }) => id);
 }
-
-const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
-export const isUuid = (text: string): boolean => UUID.test(text);
 
 /** Whether each customer (see `customerOf`) has an order that is not cancelled. */
 export async function haveOrdered(db: Database, customers: readonly string[]): Promise<boolean[]> {

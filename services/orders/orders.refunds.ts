@@ -12,11 +12,11 @@ import {
 	storeResponse,
 } from "../../lib/idempotency/idempotency.ts";
 import type { Database, Queryable, Tx } from "../../lib/persistence/database.ts";
-import { newId } from "../../lib/persistence/id.ts";
+import { isUuid, newId } from "../../lib/persistence/id.ts";
 import type {} from "../payments/payments.contract.ts";
 import type { refundedOrder } from "./orders.contract.shapes.ts";
 import { orders } from "./orders.contract.ts";
-import { findOrder, isUuid } from "./orders.queries.ts";
+import { findOrder } from "./orders.queries.ts";
 import { planRefund, type Refund } from "./orders.refunds.rules.ts";
 import * as statements from "./orders.refunds.statements.ts";
 

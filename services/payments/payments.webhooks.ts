@@ -1,4 +1,5 @@
 import { throwError } from "../../lib/contracts/contract.ts";
+import { isUuid } from "../../lib/persistence/id.ts";
 import { payments } from "./payments.contract.ts";
 import type { Dependencies } from "./payments.dependencies.ts";
 import type { createLookups } from "./payments.lookups.ts";
@@ -11,8 +12,6 @@ import {
 	STORE_EVENTS,
 } from "./payments.webhooks.statements.ts";
 import type { Headers, WebhookEvent } from "./providers/provider.ts";
-
-const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 
 /**
  * Receives webhooks. A webhook only says that a payment changed: its event is stored, and a
@@ -37,7 +36,7 @@ export function createWebhooks(
 	async function store(events: readonly WebhookEvent[]): Promise<boolean> {
 		const rows = events.map(({ key, ...event }) => ({
 			...event,
-			order_id: key !== null && UUID.test(key) ? key : null,
+			order_id: key !== null && isUuid(key) ? key : null,
 		}));
 		const values = columns(rows, ["id", "type", "order_id"]);
 		return (await db.query(STORE_EVENTS, [provider.name, ...values])).length > 0;

@@ -2,7 +2,7 @@ import { setTimeout as pause } from "node:timers/promises";
 import type { Call } from "../../../lib/contracts/contract.ts";
 import { invalidField } from "../../../lib/contracts/errors.ts";
 import { type Database, sql } from "../../../lib/persistence/database.ts";
-import { firstIdAt } from "../../../lib/persistence/id.ts";
+import { firstIdAt, isUuid } from "../../../lib/persistence/id.ts";
 import { isOutage } from "../../../lib/resilience/outages.ts";
 import type {} from "../../inventory/inventory.contract.ts";
 import type {} from "../../notifications/notifications.contract.ts";
@@ -18,7 +18,6 @@ const PAGE = 500;
 const MAX_RECORDS = 1000;
 const FIRST = "00000000-0000-0000-0000-000000000000";
 const LAST = "ffffffff-ffff-ffff-ffff-ffffffffffff";
-const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 /** About 30 years, in seconds. Larger numbers exceed Postgres' intervals. */
 const MAX_QUIET = 1e9;
 const BUDGET_MS = 3000;
@@ -123,7 +122,7 @@ export function createAudit({ db, call, retentionHours }: AuditOptions) {
 		};
 		// A full result of a service may be incomplete, so the page ends at its last record.
 		const ends = Object.values(others).flatMap((byId) =>
-			byId.size >= MAX_RECORDS ? [...byId.keys()].filter((id) => UUID.test(id)).slice(-1) : [],
+			byId.size >= MAX_RECORDS ? [...byId.keys()].filter(isUuid).slice(-1) : [],
 		);
 		const end = [range.upto ?? LAST, ...ends].sort()[0]!;
 		const allIds = new Set([
@@ -132,7 +131,7 @@ export function createAudit({ db, call, retentionHours }: AuditOptions) {
 		]);
 		// The last page also contains payments that the provider does not know by an order ID.
 		const ids = [...allIds].filter((id) => end === LAST || id <= end);
-		const uuids = ids.filter((id) => UUID.test(id));
+		const uuids = ids.filter(isUuid);
 		// Read after the other services, so that orders written meanwhile are found. Only a reservation
 		// can precede its order, and `checkOrphan` accepts it until it expires.
 		const [rows, messages] = await Promise.all([
@@ -202,7 +201,7 @@ export function createAudit({ db, call, retentionHours }: AuditOptions) {
 		async audit(request: AuditRequest): Promise<AuditPage & { total: number | null }> {
 			const first = request.since ? firstIdAt(new Date(request.since)) : FIRST;
 			let [part, after] = (request.after ?? `stock:${FIRST}`).split(":") as [string, string];
-			if (!UUID.test(after))
+			if (!isUuid(after))
 				throw invalidField(
 					"after",
 					"UUID",

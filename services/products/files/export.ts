@@ -3,6 +3,7 @@ import { commonError, invalidField } from "../../../lib/contracts/errors.ts";
 import type { DownloadPart, Format } from "../../../lib/contracts/transfers.ts";
 import { approximateCount } from "../../../lib/persistence/approximate-count.ts";
 import type { Database } from "../../../lib/persistence/database.ts";
+import { isUuid } from "../../../lib/persistence/id.ts";
 import { BYTE_ORDER_MARK, formatCsv } from "../../../lib/records/csv.ts";
 import { formatNdjson } from "../../../lib/records/ndjson.ts";
 import { batchBytesOf } from "../../../lib/resilience/message-size.ts";
@@ -83,14 +84,12 @@ async function start(db: Database, format: Format): Promise<Cursor> {
 function parse(cursor: string): Cursor {
 	try {
 		const { family, id, columns } = JSON.parse(cursor) as Cursor;
-		if (UUID.test(family) && UUID.test(id) && Array.isArray(columns))
-			return { family, id, columns };
+		if (isUuid(family) && isUuid(id) && Array.isArray(columns)) return { family, id, columns };
 	} catch {
 		// The same error as for JSON that is no cursor.
 	}
 	throw invalidField("cursor", "CURSOR", "The cursor is not valid");
 }
-const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 
 /** Products behind a cursor, with their stock and the SKUs of their parents. */
 async function readPage(self: Self, ctx: Ctx, { family, id }: Cursor): Promise<ExportedProduct[]> {

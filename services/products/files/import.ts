@@ -5,7 +5,7 @@ import type { Ctx } from "../../../lib/contracts/contract.ts";
 import { invalidField } from "../../../lib/contracts/errors.ts";
 import type { RowError, UploadBatch, UploadResult } from "../../../lib/contracts/transfers.ts";
 import type { Database, Tx } from "../../../lib/persistence/database.ts";
-import { newId } from "../../../lib/persistence/id.ts";
+import { isUuid, newId } from "../../../lib/persistence/id.ts";
 import type {} from "../../inventory/inventory.contract.ts";
 import { INHERITED, type Product } from "../products.rules.ts";
 import { INHERIT, REFRESH_PARENTS } from "../products.statements.ts";
@@ -24,7 +24,6 @@ interface Self {
 
 /** Attempts to apply a batch whose products other transactions change. */
 const ATTEMPTS = 10;
-const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 const UNIQUE_VIOLATION = "23505";
 const DEADLOCK = "40P01";
 
@@ -130,10 +129,7 @@ function resultOf(rows: readonly FileRow[], plan: Plan, refused: readonly RowErr
 function findReferenced(db: Database, rows: readonly FileRow[]): Promise<StoredProduct[]> {
 	const named = rows.flatMap(({ sku, parent_sku }) => (parent_sku ? [sku, parent_sku] : [sku]));
 	const skus = [...new Set(named)];
-	return db.query<StoredProduct & object>(statements.FIND_REFERENCED, [
-		skus,
-		skus.filter((sku) => UUID.test(sku)),
-	]);
+	return db.query<StoredProduct & object>(statements.FIND_REFERENCED, [skus, skus.filter(isUuid)]);
 }
 
 /**
