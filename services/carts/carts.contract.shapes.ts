@@ -45,7 +45,7 @@ const change = shape({
 });
 /**
  * Conditions that prevent the checkout. Of a line, with `product_id`:
- * - PRODUCT_NOT_FOUND: the product is no longer in the catalog.
+ * - PRODUCT_NOT_FOUND: the product is no longer in the catalogue.
  * - CHOOSE_VARIANT: the product has variants now.
  * - CURRENCY_CHANGED: the product has a price in another currency now.
  * - ORDER_TOO_LARGE: with this line, the cart exceeds the largest amount.

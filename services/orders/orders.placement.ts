@@ -210,7 +210,7 @@ function createWriter({ store, sagas }: Pick<Dependencies, "store" | "sagas">) {
 type Written = ReadonlyMap<Draft, Promise<Outcome> | undefined>;
 const NONE: Written = new Map();
 
-/** An order whose total is the sum of its lines at catalog prices. */
+/** An order whose total is the sum of its lines at catalogue prices. */
 function plainOrder(
 	{ user_id, items, payment_token, shipping_address, traceparent }: OrderRequest,
 	users: ReadonlyMap<string, Buyer | null>,

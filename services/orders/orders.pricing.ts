@@ -19,7 +19,7 @@ import type { PricedOrder, Product } from "./orders.rules.ts";
 
 const DISABLED = { enabled: false };
 
-/** An order at catalog prices, to price with tax, shipping and promotions. */
+/** An order at catalogue prices, to price with tax, shipping and promotions. */
 export interface OrderToPrice {
 	readonly request: {
 		readonly user_id: string;

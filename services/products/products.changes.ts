@@ -129,7 +129,7 @@ export const updateProduct = (
 	});
 
 /**
- * Removes a product and its variants from the catalog.
+ * Removes a product and its variants from the catalogue.
  * @throws the errors of the action `products.remove`
  */
 export async function removeProduct(self: Self, id: string, meta: Meta): Promise<void> {

@@ -30,7 +30,7 @@ export const fileRow = shape({
 	images: { ...newProduct.images, ...nullable },
 });
 
-/** Import and export of the catalog. */
+/** Import and export of the catalogue. */
 export const fileActions = {
 	importRows: {
 		summary:

@@ -106,7 +106,7 @@ export const products = contract({
 			],
 		},
 		remove: {
-			summary: "Remove a product and its variants from the catalog; past orders keep them",
+			summary: "Remove a product and its variants from the catalogue; past orders keep them",
 			rest: "DELETE /products/:id",
 			auth: "admin",
 			status: 204,
@@ -160,7 +160,7 @@ export const products = contract({
 			throws: ["CATEGORY_EXISTS", "IDEMPOTENCY_KEY_IN_USE", "IDEMPOTENCY_KEY_REUSED"],
 		},
 		/**
-		 * Products in the order of `ids`, with null for an ID that is not in the catalog. With
+		 * Products in the order of `ids`, with null for an ID that is not in the catalogue. With
 		 * `include_removed`, also the products that were removed from it, as they were last.
 		 */
 		resolve: {

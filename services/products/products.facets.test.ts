@@ -7,7 +7,7 @@ import { countFacets, type Source } from "./products.facets.ts";
 let shop: Shop;
 beforeAll(async () => {
 	shop = await startShop({ services: ["products"], stubs: [inventoryStub()] });
-	for (const [name, price, category, attributes] of catalog)
+	for (const [name, price, category, attributes] of catalogue)
 		await create({ name, price, category, attributes });
 	const shirt = await create({
 		name: "Polo",
@@ -25,7 +25,7 @@ afterAll(() => shop?.stop());
 
 const create = (product: object) => shop.call("products.create", product as never, asAdmin);
 
-const catalog: [name: string, price: number, category: string, attributes: object][] = [
+const catalogue: [name: string, price: number, category: string, attributes: object][] = [
 	["Red shirt", 20, "Clothes/Shirts", { color: "red", size: ["M", "L"], organic: true }],
 	["Blue shirt", 25, "Clothes/Shirts", { color: "blue", size: "M" }],
 	["Red sock", 5, "Clothes/Socks", { color: "red", size: "S" }],
@@ -194,7 +194,7 @@ test("counts of many matches are estimates from a sample", async () => {
 	expect(attributes.head!.map(({ value }) => value)).toEqual(["slot", "cross"]);
 	near(attributes.head![0]!.count, 9000);
 	near(attributes.head![1]!.count, 3000);
-	// Few matches in a large catalog are counted exactly.
+	// Few matches in a large catalogue are counted exactly.
 	expect((await count("Clothes")).attributes.color).toEqual([
 		{ value: "red", count: 3 },
 		{ value: "blue", count: 2 },

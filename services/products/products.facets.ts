@@ -98,7 +98,7 @@ const countValues = (source: Source, attribute?: string): Promise<Counted[]> =>
 
 /**
  * Runs a query that counts rows of `matched`: of all matches, or of those among a sample, scaled to
- * the whole catalog.
+ * the whole catalogue.
  */
 async function count(source: Source, except: Facet, query: string): Promise<Counted[]> {
 	const { db, model, filter, limits: { exactUpTo, sampleSize } = LIMITS } = source;

@@ -6,7 +6,7 @@ import "./products.contract.ts";
 let shop: Shop;
 beforeAll(async () => {
 	shop = await startShop({ services: ["products"], stubs: [inventoryStub()] });
-	const products = catalog.map(([name, price, category, description = null], i) => ({
+	const products = catalogue.map(([name, price, category, description = null], i) => ({
 		name,
 		price,
 		category,
@@ -18,7 +18,7 @@ beforeAll(async () => {
 });
 afterAll(() => shop?.stop());
 
-const catalog: [name: string, price: number, category: string, description?: string][] = [
+const catalogue: [name: string, price: number, category: string, description?: string][] = [
 	["Running Shoes", 80, "Sports", "Light shoes for long runs"],
 	["Shoe Box", 5, "Home", "Cardboard, for one pair"],
 	["USB-C Cable 3.5 m", 9.99, "Electronics", "Charges at 5 V/3 A, see example.com/cables"],
@@ -43,7 +43,10 @@ const names = async (query: Query) => (await list(query)).rows.map(({ name }) =>
 
 test("lists all products without a filter, oldest first, with the total", async () => {
 	const all = await list({});
-	expect([all.total, all.rows.map(({ name }) => name)]).toEqual([8, catalog.map(([name]) => name)]);
+	expect([all.total, all.rows.map(({ name }) => name)]).toEqual([
+		8,
+		catalogue.map(([name]) => name),
+	]);
 	const page = await list({ skip: 6, limit: 5 });
 	expect([page.total, page.rows]).toEqual([8, all.rows.slice(6)]);
 	expect(await list({ skip: 100 })).toEqual({ rows: [], total: 8 });
@@ -52,7 +55,7 @@ test("lists all products without a filter, oldest first, with the total", async 
 test("every sort order is stable: pages do not overlap and omit no product", async () => {
 	for (const sort of ["name", "price", "created_at"]) {
 		const all = await names({ sort });
-		const pages = await Promise.all(catalog.map((_, skip) => names({ sort, skip, limit: 1 })));
+		const pages = await Promise.all(catalogue.map((_, skip) => names({ sort, skip, limit: 1 })));
 		expect(pages.flat()).toEqual(all);
 		expect(await names({ sort: `-${sort}` })).toEqual(all.toReversed());
 	}
@@ -67,7 +70,7 @@ test("a page after a product works in every order and has the list's total", asy
 		const walked: string[] = [];
 		for (let after: { after?: string } = {}; ; ) {
 			const { rows, total } = await list({ sort, limit: 3, ...after });
-			expect(total).toBe(catalog.length);
+			expect(total).toBe(catalogue.length);
 			if (rows.length === 0) break;
 			walked.push(...rows.map(({ name }) => name));
 			after = { after: rows.at(-1)!.id };
@@ -130,7 +133,7 @@ test("a price range includes its bounds and may start at zero", async () => {
 });
 
 test("compares categories by case-insensitive Unicode form, without wildcards", async () => {
-	for (const [name, , category] of catalog)
+	for (const [name, , category] of catalogue)
 		expect(await names({ category })).toEqual(
 			category.toLowerCase() === "kitchen_ware" ? ["Blue Mug", "Zebra"] : [name],
 		);

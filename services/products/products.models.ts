@@ -25,7 +25,7 @@ const columns: Record<keyof Product, ModelAttributes[string]> = {
 	updated_at: DataTypes.DATE,
 };
 
-/** Products of the catalog. Queries through this model do not return removed products. */
+/** Products of the catalogue. Queries through this model do not return removed products. */
 export const defineProduct = (sequelize: Sequelize): ModelStatic<Model> =>
 	sequelize.define("product", columns, {
 		tableName: "products",

@@ -6,14 +6,14 @@ import "./products.contract.ts";
 let shop: Shop;
 beforeAll(async () => {
 	shop = await startShop({ services: ["products"], stubs: [inventoryStub()] });
-	for (const product of catalog) await create(product);
+	for (const product of catalogue) await create(product);
 });
 afterAll(() => shop?.stop());
 
 const create = (product: object) =>
 	shop.call("products.create", { price: 1, category: "Things", ...product } as never, asAdmin);
 /** In the reverse order of relevance for "walnut". */
-const catalog = [
+const catalogue = [
 	{ name: "In the description", description: "Made of walnut" },
 	{ name: "In an attribute", attributes: { wood: ["oak", "Walnut"] } },
 	{ name: "In the category", category: "Walnut" },
@@ -56,7 +56,7 @@ test("pages by relevance contain each product once", async () => {
 });
 
 test("without words, relevance is the order of creation", async () => {
-	const expected = catalog.map(({ name }) => name);
+	const expected = catalogue.map(({ name }) => name);
 	expect(await names({ sort: "relevance" })).toEqual(expected);
 	expect(await names({})).toEqual(expected);
 	expect(await names({ q: "%" })).toEqual([]);

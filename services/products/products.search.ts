@@ -15,7 +15,7 @@ const MAX_RARE = 1000;
  */
 const FREQUENT_FRACTION = 0.006;
 
-const CATALOG = "select from products where deleted_at is null and parent_id is null";
+const CATALOGUE = "select from products where deleted_at is null and parent_id is null";
 
 /**
  * Whether few products contain all of these words. A single frequent word is recognized by the
@@ -127,8 +127,8 @@ const contentWords = async (db: Queryable, words: readonly string[]): Promise<st
 async function isFrequent(db: Queryable, word: string): Promise<boolean> {
 	const found = await estimateCount(
 		db,
-		`${CATALOG} and terms @@ plainto_tsquery('english', search_text('${word}'))`,
+		`${CATALOGUE} and terms @@ plainto_tsquery('english', search_text('${word}'))`,
 	);
-	const limit = FREQUENT_FRACTION * (await estimateCount(db, CATALOG));
+	const limit = FREQUENT_FRACTION * (await estimateCount(db, CATALOGUE));
 	return found > Math.max(10 * MAX_RARE, limit);
 }

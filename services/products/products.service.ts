@@ -76,7 +76,7 @@ export default defineService(products)({
 
 	methods: {
 		/**
-		 * Adds removed products to those of the catalog. They are not cached, because the cache
+		 * Adds removed products to those of the catalogue. They are not cached, because the cache
 		 * contains only products that can be sold.
 		 */
 		async withRemoved(
@@ -96,8 +96,8 @@ export default defineService(products)({
 			);
 		},
 		/**
-		 * The filter of a list. Its parts that depend on the catalog are cached, because all pages
-		 * share them and they take time in proportion to the catalog.
+		 * The filter of a list. Its parts that depend on the catalogue are cached, because all pages
+		 * share them and they take time in proportion to the catalogue.
 		 */
 		async filterOf({ category, q, ...rest }: Infer<typeof filters>): Promise<Filter> {
 			assertRange(rest);
@@ -120,7 +120,7 @@ export default defineService(products)({
 			};
 		},
 		/**
-		 * Adds the words of changed products to the search, and analyzes a catalog that has grown.
+		 * Adds the words of changed products to the search, and analyzes a catalogue that has grown.
 		 * Returns the result of {@link addNewWords}.
 		 */
 		async indexChanges(): Promise<boolean | number> {

@@ -7,7 +7,7 @@ import "./products.contract.ts";
 let shop: Shop;
 beforeAll(async () => {
 	shop = await startShop({ services: ["products", "api"], stubs: [inventoryStub()] });
-	for (const product of catalog) await create(product);
+	for (const product of catalogue) await create(product);
 	await wordsAreKnown();
 });
 afterAll(() => shop?.stop());
@@ -21,7 +21,7 @@ const wordsAreKnown = () =>
 			[],
 		),
 	);
-const catalog = [
+const catalogue = [
 	{ name: "Kitchen Knife", description: "Forged blade" },
 	{ name: "Bamboo Board", category: "Kitchen/Boards" },
 	{ name: "Café Crème", attributes: { roast: "medium" } },

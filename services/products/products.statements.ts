@@ -28,7 +28,7 @@ export const INSERT_PRODUCTS = sql(
 	select ${COLUMNS} from inserted`,
 );
 
-/** Locks a product of the catalog until the transaction ends. */
+/** Locks a product of the catalogue until the transaction ends. */
 export const LOCK_PRODUCT = sql(
 	"lock_product",
 	`select ${COLUMNS} from products where id = $1 and deleted_at is null for update`,
@@ -98,7 +98,7 @@ export const VARIANTS = sql(
 );
 
 /**
- * Removes a locked product and its variants from the catalog, with one event for each; the rows
+ * Removes a locked product and its variants from the catalogue, with one event for each; the rows
  * stay for orders. `$2` is the trace.
  */
 export const REMOVE_PRODUCT = sql(
@@ -112,7 +112,7 @@ export const REMOVE_PRODUCT = sql(
 	from removed order by id`,
 );
 
-/** Finds products of the catalog by ID. */
+/** Finds products of the catalogue by ID. */
 export const FIND_BY_IDS = sql(
 	"by_ids",
 	`select ${COLUMNS} from products where id = any($1::uuid[]) and deleted_at is null`,
@@ -124,7 +124,7 @@ export const FIND_WITH_REMOVED = sql(
 	`select ${COLUMNS} from products where id = any($1::uuid[])`,
 );
 
-/** Finds a product of the catalog by SKU. */
+/** Finds a product of the catalogue by SKU. */
 export const FIND_SKU = sql(
 	"find_sku",
 	"select from products where sku = $1 and deleted_at is null",

@@ -267,7 +267,7 @@ test("resolves removed products only on request, and never caches them", async (
 	}
 });
 
-test("only an administrator changes the catalog", async () => {
+test("only an administrator changes the catalogue", async () => {
 	const asUser = { meta: { user: { ...admin, role: "user" } } };
 	const { id } = await create();
 	await expect(
@@ -280,7 +280,7 @@ test("only an administrator changes the catalog", async () => {
 	expect(await shop.call("products.get", { id })).toMatchObject({ price: 9.99 });
 });
 
-test("imports the demo catalog once, with its stock, and no removed product", async () => {
+test("imports the demo catalogue once, with its stock, and no removed product", async () => {
 	expect(await shop.call("products.import", { products: [...catalogue, catalogue[0]!] })).toEqual({
 		imported: 63,
 	});

@@ -61,7 +61,7 @@ export function orders(open: () => Promise<Ordering>): void {
 		expect(payment).toMatchObject({ status: "captured", amount: 39.98 });
 	});
 
-	test("an order keeps its products after they were removed from the catalog", async () => {
+	test("an order keeps its products after they were removed from the catalogue", async () => {
 		const customer = await register(shop);
 		const product = await makeProduct(shop, admin, { stock: 1 });
 		const { id } = await place(customer, product);

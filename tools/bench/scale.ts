@@ -50,11 +50,11 @@ const get =
 export const scaleScenarios: Readonly<Record<string, Scenario>> = {
 	product: scenarios.product!,
 	list: {
-		description: "page near the start of the catalog",
+		description: "page near the start of the catalogue",
 		operation: get((_, n) => `/api/products?${pageQuery(n, 800)}`),
 	},
 	"list-deep": {
-		description: "page after nine tenths of the catalog (keyset pagination)",
+		description: "page after nine tenths of the catalogue (keyset pagination)",
 		operation: get((history, n) => {
 			const at =
 				Math.floor(history.size.products * 0.9) + spread(Math.floor(history.size.products / 20), n);
@@ -62,7 +62,7 @@ export const scaleScenarios: Readonly<Record<string, Scenario>> = {
 		}),
 	},
 	"list-category": {
-		description: "page of a category with one tenth of the catalog",
+		description: "page of a category with one tenth of the catalogue",
 		operation: get((_, n) => `/api/products?category=Category%20${n % 10}&${pageQuery(n, 80)}`),
 	},
 	"list-price": {
@@ -87,7 +87,7 @@ export const scaleScenarios: Readonly<Record<string, Scenario>> = {
 		operation: get((_, n) => `/api/products?q=${misspelled(n)}&${pageQuery(n, 100)}`),
 	},
 	facets: {
-		description: "facets of the catalog, of a category, and of an attribute",
+		description: "facets of the catalogue, of a category, and of an attribute",
 		operation: get((_, n) => `/api/products/facets?min_price=${(n % 900) / 100}${facetFilter(n)}`),
 	},
 	order: scenarios.order!,

@@ -72,12 +72,12 @@ const LIST_PATH = "/api/products?limit=20";
 export const scenarios: Readonly<Record<string, Scenario>> = {
 	product: { description: "one product by id", operation: product, runsOnFloor: true },
 	list: {
-		description: "first page of the catalog",
+		description: "first page of the catalogue",
 		operation: get(() => LIST_PATH),
 		runsOnFloor: true,
 	},
 	search: {
-		description: "search for a word that one eighth of the catalog contains",
+		description: "search for a word that one eighth of the catalogue contains",
 		operation: get((_, n) => `${LIST_PATH}&q=${COMMON_WORDS[n % COMMON_WORDS.length]}`),
 	},
 	login: {

@@ -41,7 +41,7 @@ export const BUYER_PASSWORD = "correct horse battery staple";
 const BCRYPT_COST = 10;
 const CATEGORIES = 10;
 const SIZES = 6;
-/** One of 20,000 words of letters, as a catalog of this size has. */
+/** One of 20,000 words of letters, as a catalogue of this size has. */
 const MARK = "left(translate(md5((n % 20000)::text), '0123456789', 'ghijklmnop'), 8)";
 /** Units on hand of each product. */
 export const INITIAL_STOCK = 100_000_000;

@@ -97,7 +97,7 @@ export interface Buyer {
 export function cartShop(env: Record<string, string> = {}) {
 	let shop: Shop;
 	let stubbed = new StubbedOrders();
-	const catalog = new Map<string, Partial<Product> | null>();
+	const catalogue = new Map<string, Partial<Product> | null>();
 	const stock = new Map<string, number>();
 	const down = new Set<string>();
 	const assertUp = (service: string) => {
@@ -114,7 +114,7 @@ export function cartShop(env: Record<string, string> = {}) {
 					async resolve({ params: { ids } }) {
 						assertUp("products");
 						return ids.map((id) => {
-							const found = catalog.get(id);
+							const found = catalogue.get(id);
 							return found ? productRecord({ id, ...found }) : null;
 						});
 					},
@@ -187,17 +187,17 @@ export function cartShop(env: Record<string, string> = {}) {
 			id,
 			token: token(shop.env, "user", id),
 		}),
-		/** Adds a product at 10.00 to the catalog. */
+		/** Adds a product at 10.00 to the catalogue. */
 		product(fields: Partial<Product> = {}): string {
 			const id = uuid();
-			catalog.set(id, { price: 10, ...fields });
+			catalogue.set(id, { price: 10, ...fields });
 			return id;
 		},
 		/** Changes or removes a product, as its service does. */
 		async change(id: string, fields: Partial<Product> | null): Promise<void> {
 			const rows = cacheOf(shop.broker).of("products", 1000);
 			await rows.whileInvalidated([id], async () => {
-				catalog.set(id, fields && { ...catalog.get(id), ...fields });
+				catalogue.set(id, fields && { ...catalogue.get(id), ...fields });
 			});
 		},
 		adminMeta: { meta: { user: admin } },
