@@ -134,6 +134,7 @@ testInBrowser("promotions of every kind have conditions, limits and a period", a
 		priority: 7,
 	});
 
+	expect(await label("Currency").isEditable()).toBe(false);
 	await label("Kind").selectOption("Amount off");
 	await label("Amount").fill("3.50");
 	await console.button(`Remove product ${id}`).click();

@@ -139,6 +139,7 @@ interface TextFieldProps extends FieldProps {
 	readonly step?: number | string;
 	/** ID of a `datalist` with suggestions. */
 	readonly list?: string | undefined;
+	readonly readOnly?: boolean;
 }
 export function TextField({
 	value = "",
@@ -148,10 +149,11 @@ export function TextField({
 	max,
 	step,
 	list,
+	readOnly = false,
 	...field
 }: TextFieldProps) {
 	// The types of Preact do not allow a variable type.
-	const input = { type, autocomplete, min, max, step, list, defaultValue: String(value) };
+	const input = { type, autocomplete, min, max, step, list, readOnly, defaultValue: String(value) };
 	return (
 		<Field {...field}>
 			{(control) => <input {...control} {...(input as ComponentProps<"input">)} />}

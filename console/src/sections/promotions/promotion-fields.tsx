@@ -91,7 +91,8 @@ function EffectFields({ effect, currency }: { effect: Effect | undefined; curren
 					label="Currency"
 					name="currency"
 					value={currency}
-					hint="Of all amounts, such as EUR"
+					hint="Of all amounts, such as EUR. It cannot change later"
+					readOnly={effect !== undefined}
 					required
 				/>
 			</div>
