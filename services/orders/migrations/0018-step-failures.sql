@@ -1,4 +1,5 @@
--- Attempts of saga steps without a conclusive outcome, for the timelines of their orders. Without a foreign key, whose check would lock the orders.
+-- Attempts of saga steps without a conclusive outcome, for the timelines of their orders. Without a
+-- foreign key, whose check would lock the orders.
 create table step_failures (
 	order_id uuid not null,
 	-- The run of the saga, and the number of the attempt in it.
