@@ -4,6 +4,7 @@ import { type AddressInfo, createServer, type Socket } from "node:net";
 import { join } from "node:path";
 import { afterAll, afterEach, describe, expect, test } from "@jest/globals";
 import { processesWith } from "../lib/persistence/embedded-postgres/test/support.ts";
+import { freePort } from "../test/support/processes.ts";
 import { cleanUp, makeDataFolder, runScript } from "../test/support/program.ts";
 import { SharedProcess } from "../test/support/shared-process.ts";
 
@@ -133,10 +134,7 @@ describe("npm start prints the reason and the next action in one line for", () =
 	});
 
 	test("an unreachable database", async () => {
-		const server = createServer().listen(0, "127.0.0.1");
-		await once(server, "listening");
-		const { port } = server.address() as AddressInfo;
-		server.close();
+		const port = await freePort();
 		const line = await refusal({
 			DATABASE_URL: `postgres://{service}:hush@127.0.0.1:${port}/{service}`,
 		});
@@ -214,10 +212,7 @@ describe("npm run start:node writes as log lines", () => {
 	});
 
 	test("that a node of a cluster waits for a database that is not ready", async () => {
-		const server = createServer().listen(0, "127.0.0.1");
-		await once(server, "listening");
-		const { port } = server.address() as AddressInfo;
-		server.close();
+		const port = await freePort();
 		const program = await startNode({
 			TRANSPORTER: "nats://127.0.0.1:1",
 			DATABASE_URL: `postgres://{service}:hush@127.0.0.1:${port}/{service}`,

@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, test } from "@jest/globals";
 import { describeWith, type Server, startNats } from "../../test/support/servers.ts";
 import { type EventStream, openJetStream } from "./jetstream.ts";
+import { streamOptions } from "./test/stream-options.ts";
 
 describeWith(["nats-server"], "consumers on JetStream", () => {
 	let folder: string;
@@ -13,17 +14,7 @@ describeWith(["nats-server"], "consumers on JetStream", () => {
 	beforeAll(async () => {
 		folder = mkdtempSync(join(tmpdir(), "moleculer-commerce-consumers-"));
 		nats = await startNats(folder);
-		stream = await openJetStream({
-			servers: nats.url,
-			namespace: "",
-			replicas: 1,
-			retentionHours: 1,
-			maxBytes: 2 ** 24,
-			ackWait: 1000,
-			name: "test",
-			onReducedSize: () => undefined,
-			onError: () => undefined,
-		});
+		stream = await openJetStream(streamOptions(nats.url));
 	});
 	afterAll(async () => {
 		await stream?.close();

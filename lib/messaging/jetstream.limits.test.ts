@@ -8,7 +8,8 @@ import { eventually } from "../../test/support/eventually.ts";
 import { describeWith, type Server, startNats } from "../../test/support/servers.ts";
 import type { Event } from "../contracts/event.ts";
 import { LEAST_MAX_PAYLOAD } from "../resilience/message-size.ts";
-import { openJetStream, type StreamOptions } from "./jetstream.ts";
+import { openJetStream } from "./jetstream.ts";
+import { streamOptions } from "./test/stream-options.ts";
 
 const DATA_BYTES = 64 * 1024;
 
@@ -30,31 +31,20 @@ describeWith(["nats-server"], "events at the message limits of NATS", () => {
 		await Promise.all(servers.map((server) => server.stop()));
 		await Promise.all(folders.map((folder) => rm(folder, { recursive: true, force: true })));
 	});
-	const options = (servers: string): StreamOptions => ({
-		servers,
-		namespace: `t${uuid().slice(-8)}`,
-		replicas: 1,
-		retentionHours: 1,
-		maxBytes: 2 ** 26,
-		onReducedSize: () => undefined,
-		ackWait: 1000,
-		name: "test",
-		onError: () => undefined,
-	});
 	const event = (data: object) =>
 		({ id: uuid(), type: "order.created", subject: uuid(), data }) as unknown as Event;
 	const storeInvalid = async () => undefined;
 
 	test("rejects a server with a small limit and names the setting", async () => {
 		const small = await start(LEAST_MAX_PAYLOAD - 1);
-		await expect(openJetStream(options(small))).rejects.toThrow(
+		await expect(openJetStream(streamOptions(small))).rejects.toThrow(
 			`NATS takes messages of ${LEAST_MAX_PAYLOAD - 1} bytes: ` +
 				`set its max_payload to ${LEAST_MAX_PAYLOAD} or more`,
 		);
 	});
 
 	test("the smallest accepted limit is sufficient for the largest events", async () => {
-		const stream = await openJetStream(options(url));
+		const stream = await openJetStream(streamOptions(url));
 		const largest = { text: "" };
 		largest.text = "x".repeat(DATA_BYTES - JSON.stringify(largest).length);
 		const events = Array.from({ length: 20 }, () => event(largest));

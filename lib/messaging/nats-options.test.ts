@@ -10,6 +10,7 @@ import type { Event } from "../contracts/event.ts";
 import { StartError } from "../process/start-error.ts";
 import { openJetStream } from "./jetstream.ts";
 import { natsOptions } from "./nats-options.ts";
+import { streamOptions } from "./test/stream-options.ts";
 
 test("an invalid URL is rejected", () => {
 	expect(() => natsOptions("nats://user:a/b@host", "test")).toThrow(StartError);
@@ -44,17 +45,9 @@ describeWith(["nats-server"], "a NATS server that requires a password", () => {
 	}
 
 	test("publishes events, also after it has rejected the password for a while", async () => {
-		const stream = await openJetStream({
-			servers: nats.url.replace("//", `//shop:${encodeURIComponent(PASSWORD)}@`),
-			namespace: "",
-			replicas: 1,
-			retentionHours: 1,
-			maxBytes: 2 ** 24,
-			ackWait: 1000,
-			name: "test",
-			onReducedSize: () => undefined,
-			onError: () => undefined,
-		});
+		const stream = await openJetStream(
+			streamOptions(nats.url.replace("//", `//shop:${encodeURIComponent(PASSWORD)}@`)),
+		);
 		const publish = () => stream.publish([{ id: uuid(), type: "order.created" } as Event]);
 		await stream.inspect(undefined);
 		await publish();
