@@ -90,7 +90,7 @@ export class Log extends Base {
 		};
 	}
 
-	/** A logger for what happens outside of a broker. */
+	/** Returns a logger for lines that are written outside of a broker. */
 	loggerOf(mod: string): Record<"warn" | "fatal", (...args: unknown[]) => void> {
 		const write = this.getLogHandler({ mod });
 		return { warn: (...args) => write("warn", args), fatal: (...args) => write("fatal", args) };
