@@ -7,32 +7,33 @@ export interface Refund {
 	readonly tax: number;
 }
 
+/** Pieces of a line that were refunded, and their amount in minor units. */
+export interface RefundedPieces {
+	readonly pieces: number;
+	readonly amount: number;
+}
+
 /**
- * Refund of `pieces` more pieces of a line of which `refunded` pieces are refunded: the difference
- * of two cumulative shares, each rounded half up. Refunds of any number of pieces in any order
- * therefore add up to the line's total and tax.
+ * Amount of a refund of `pieces` more pieces of a line: the share of all pieces that are then
+ * refunded, rounded half up, without the amount of the earlier ones. Refunds of any number of
+ * pieces in any order therefore add up to the line's total, also if some of them failed and are
+ * repeated.
+ * @param refunded without failed refunds
  * @throws {RangeError} if the line does not have so many pieces
  */
 export function refundOf(
-	line: Pick<PricedLine, "quantity" | "total" | "tax">,
+	{ quantity, total }: Pick<PricedLine, "quantity" | "total">,
 	pieces: number,
-	refunded: number,
-): Refund {
-	if (!isAmount(pieces) || !isAmount(refunded) || pieces + refunded > line.quantity)
-		throw new RangeError(`Cannot refund ${refunded} and ${pieces} of ${line.quantity} pieces`);
-	const before = cumulativeRefund(line, refunded);
-	const after = cumulativeRefund(line, refunded + pieces);
-	return { amount: after.amount - before.amount, tax: after.tax - before.tax };
+	refunded: RefundedPieces,
+): number {
+	if (!isAmount(pieces) || !isAmount(refunded.pieces) || pieces + refunded.pieces > quantity)
+		throw new RangeError(`Cannot refund ${refunded.pieces} and ${pieces} of ${quantity} pieces`);
+	return Math.max(0, shareOf(total, refunded.pieces + pieces, quantity) - refunded.amount);
 }
 
-/** The tax is a share of the refunded amount, so that it never exceeds that. */
-function cumulativeRefund(
-	{ quantity, total, tax }: Pick<PricedLine, "quantity" | "total" | "tax">,
-	pieces: number,
-): Refund {
-	const amount = shareOf(total, pieces, quantity);
-	return { amount, tax: total === 0 ? 0 : shareOf(tax, amount, total) };
-}
+/** Tax in a refunded amount of a line, which never exceeds the amount. */
+export const taxIn = ({ total, tax }: Pick<PricedLine, "total" | "tax">, amount: number): number =>
+	total === 0 ? 0 : shareOf(tax, amount, total);
 
 /** Refund of shipping. With all lines, it adds up to the total of the cart. */
 export function shippingRefund(

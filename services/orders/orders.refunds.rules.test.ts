@@ -4,6 +4,8 @@ import { toMinorUnits } from "../../lib/money/currency.ts";
 import type { StoredPrices } from "./orders.prices.rules.ts";
 import { type PlannedRefund, planRefund } from "./orders.refunds.rules.ts";
 
+/** Refunds after which no more refunds of an order fail. */
+const MAX_FAILURES = 10;
 const prices: StoredPrices = {
 	email: null,
 	prices_include_tax: false,
@@ -31,7 +33,7 @@ const line = (product_id: string, quantity: number, total: number, tax: number) 
 	tax,
 });
 
-test("refunds in any parts and any order add up to the total of the order", () => {
+test("refunds in any parts and any order add up to the total, also if some have failed", () => {
 	const lines = fc.array(
 		fc.record({
 			quantity: fc.integer({ min: 1, max: 7 }),
@@ -50,12 +52,19 @@ test("refunds in any parts and any order add up to the total of the order", () =
 			const left = new Map(items.map((item) => [item.product_id, item.quantity]));
 			const refunds: PlannedRefund[] = [];
 			const next = () => random.next().value as number;
-			while (left.size > 0) {
+			const addPieces = (product_id: string, pieces: number) => {
+				const sum = (left.get(product_id) ?? 0) + pieces;
+				if (sum > 0) left.set(product_id, sum);
+				else left.delete(product_id);
+			};
+			for (let step = 0; left.size > 0; step++) {
 				const [product_id, pieces] = [...left][next() % left.size]!;
 				const quantity = 1 + (next() % pieces);
 				refunds.push(planRefund(order, refunds, { items: [{ product_id, quantity }] }));
-				left.set(product_id, pieces - quantity);
-				if (pieces === quantity) left.delete(product_id);
+				addPieces(product_id, -quantity);
+				if (step > MAX_FAILURES || next() % 3 > 0) continue;
+				const [failed] = refunds.splice(next() % refunds.length, 1);
+				for (const item of failed!.items) addPieces(item.product_id, item.quantity);
 			}
 			refunds.push(planRefund(order, refunds, { items: [], shipping: true }));
 			const sum = (values: number[]) =>
@@ -68,6 +77,25 @@ test("refunds in any parts and any order add up to the total of the order", () =
 			);
 		}),
 	);
+});
+
+test("the repetition of a failed refund pays what is missing", () => {
+	const order = {
+		status: "delivered" as const,
+		currency: "EUR",
+		items: [line("a", 3, 10, 1.6)],
+		priced: prices,
+	};
+	const items = [{ product_id: "a", quantity: 1 }];
+	const first = planRefund(order, [], { items });
+	const second = planRefund(order, [first], { items });
+	expect([first.amount, second.amount]).toEqual([3.33, 3.34]);
+	const repeated = planRefund(order, [second], { items });
+	expect(repeated).toMatchObject({ amount: 3.33, tax_amount: 0.53 });
+	expect(planRefund(order, [second, repeated], { items })).toMatchObject({
+		amount: 3.33,
+		tax_amount: 0.53,
+	});
 });
 
 test("free shipping and an order without a shipping price have none to refund", () => {

@@ -20,7 +20,8 @@ export const LOCK_ORDER = sql(
 /** Refunds of an order that have not failed. Read after the lock: the snapshot is newer. */
 export const FIND_EFFECTIVE = sql(
 	"refund_find_effective",
-	"select items, shipping_amount from refunds where order_id = $1 and status <> 'failed'",
+	`select items, shipping_amount, tax_amount from refunds
+	where order_id = $1 and status <> 'failed'`,
 );
 
 /** Until then, the request that recorded the refund sends it to payments. */
