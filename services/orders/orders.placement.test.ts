@@ -31,6 +31,8 @@ let started: string[];
 let compensated: string[];
 let usedKeys: Set<string>;
 let failure: Error | undefined;
+/** Epoch milliseconds, and the duration of each write. */
+let [time, writeMs] = [0, 0];
 let existing: Set<string>;
 /** Result of pricing with tax, shipping and promotions, and the orders priced so far. */
 let pricing: { isConfigured: boolean; price(order: OrderToPrice): PricedOrder | Rejection };
@@ -39,6 +41,7 @@ let place: (request: OrderRequest | PricedRequest) => Promise<unknown>;
 beforeEach(() => {
 	[lookups, batches, runs, usedKeys, existing, toPrice] = [[], [], [], new Set(), new Set(), []];
 	[started, compensated, failure] = [[], [], undefined];
+	[time, writeMs] = [0, 0];
 	pricing = { isConfigured: false, price: () => priced() };
 	const rows = new Map<string, object>([
 		[buyer, user],
@@ -61,6 +64,7 @@ beforeEach(() => {
 		store: {
 			async insert(drafts) {
 				batches.push(drafts.length);
+				time += writeMs;
 				if (failure) throw failure;
 				const inserted = drafts.filter(
 					({ keyed, saga }) => !(keyed && usedKeys.has(keyed.key)) && !existing.has(saga.id),
@@ -84,6 +88,8 @@ beforeEach(() => {
 		},
 		metrics: { countPlaced() {} },
 		deadlineMs: 1000,
+		reservationMs: 900_000,
+		now: () => time,
 	});
 });
 const priced = (overrides: Partial<PricedOrder> = {}): PricedOrder => ({
@@ -193,6 +199,16 @@ describe("the stock of an order", () => {
 		failure = new Error("violates a check constraint");
 		await expect(place(cartRequest(id))).rejects.toThrow();
 		expect([started, compensated]).toEqual([[id, id], []]);
+	});
+
+	test.each([
+		[449_999, reserved],
+		[450_000, undefined],
+		[-1, undefined],
+	])("whose order was written after %d ms has the result %p", async (duration, result) => {
+		writeMs = duration;
+		await place(orderRequest());
+		expect(runs.map(({ first }) => first)).toEqual([result]);
 	});
 
 	test("is released after a failed write, and the next order is written first", async () => {

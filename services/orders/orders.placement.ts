@@ -64,6 +64,10 @@ interface Dependencies {
 	readonly metrics: Pick<OrderMetrics, "countPlaced">;
 	/** Time limit for the forward direction of a saga, in milliseconds. */
 	readonly deadlineMs: number;
+	/** Lifetime of a reservation, in milliseconds. */
+	readonly reservationMs: number;
+	/** Epoch milliseconds; `Date.now` by default. */
+	now?(): number;
 }
 type Buyer = { readonly is_active: boolean };
 
@@ -93,8 +97,10 @@ export function createOrderPlacement({
 	sagas,
 	metrics,
 	deadlineMs,
+	reservationMs,
+	now = Date.now,
 }: Dependencies) {
-	const writeAndReserve = createWriter({ store, sagas });
+	const writeAndReserve = createWriter({ store, sagas, reservationMs, now });
 	return microBatch(placeBatch, { afterEach: waitForSagas });
 
 	async function placeBatch(requests: (OrderRequest | PricedRequest)[]): Promise<Placement[]> {
@@ -111,7 +117,7 @@ export function createOrderPlacement({
 		});
 
 		// Write the valid orders with their sagas, `order.created` events and idempotency keys.
-		const valid = withDistinctIds(drafts.filter(isValid));
+		const valid = withDistinctIds(drafts.filter(isDraft));
 		const written = valid.length > 0 ? await writeAndReserve(valid) : NONE;
 
 		// Run the sagas of the written orders.
@@ -163,7 +169,7 @@ type Prices = Map<OrderRequest, NewOrder | Rejection>;
 
 const isUnpriced = (request: OrderRequest | PricedRequest): request is OrderRequest =>
 	!("priced" in request);
-const isValid = (draft: Draft | Rejection): draft is Draft => !(draft instanceof Rejection);
+const isDraft = (draft: Draft | Rejection): draft is Draft => !(draft instanceof Rejection);
 /** A structured address and a shipping method are kept with the prices. */
 const requiresPricing = ({ shipping_address, shipping_method }: OrderRequest): boolean =>
 	typeof shipping_address === "object" || shipping_method !== undefined;
@@ -182,10 +188,22 @@ function withDistinctIds(drafts: readonly Draft[]): Draft[] {
  * unknown, the reservation expires: inventory releases the stock of orders that do not exist. After
  * a failed write, the next orders are written first, so that an outage of the database reserves the
  * stock of one batch only.
+ *
+ * The result of a reservation that may have expired before its order was visible is left out: it may
+ * have been released as that of an unknown order. The saga then repeats the step, which renews the
+ * reservation or finds the tombstone.
  */
-function createWriter({ store, sagas }: Pick<Dependencies, "store" | "sagas">) {
+function createWriter({
+	store,
+	sagas,
+	reservationMs,
+	now,
+}: Pick<Dependencies, "store" | "sagas" | "reservationMs"> & { now(): number }) {
 	let isAvailable = true;
+	/** False also after the clock was set back. */
+	const isValid = (ageMs: number) => ageMs >= 0 && ageMs < reservationMs / 2;
 	return async function write(drafts: readonly Draft[]): Promise<Written> {
+		const begun = now();
 		const reservations = isAvailable ? drafts.map(({ saga }) => sagas.startFirstStep(saga)) : [];
 		const release = (unwritten: readonly Draft[]) => {
 			if (reservations.length === 0) return;
@@ -202,9 +220,8 @@ function createWriter({ store, sagas }: Pick<Dependencies, "store" | "sagas">) {
 		}
 		const isWritten = ({ saga }: Draft) => ids.has(saga.id);
 		release(drafts.filter((draft) => !isWritten(draft)));
-		return new Map(
-			drafts.flatMap((draft, i) => (isWritten(draft) ? [[draft, reservations[i]]] : [])),
-		);
+		const results = isValid(now() - begun) ? reservations : [];
+		return new Map(drafts.flatMap((draft, i) => (isWritten(draft) ? [[draft, results[i]]] : [])));
 	};
 }
 type Written = ReadonlyMap<Draft, Promise<Outcome> | undefined>;

@@ -79,7 +79,10 @@ export default defineService(orders)({
 			sagas,
 			metrics,
 			responses: createResponseStore(db),
-			placeTogether: createOrderPlacement({ lookup, pricing, store, sagas, metrics, deadlineMs }),
+			placeTogether: createOrderPlacement({
+				...{ lookup, pricing, store, sagas, metrics, deadlineMs },
+				reservationMs: env.RESERVATION_SECONDS * 1000,
+			}),
 			statistics: createStatistics(db, broker),
 			refunds: createRefunds({ db, call, logger: this.logger }),
 			auditor,
