@@ -1,7 +1,7 @@
 #!/bin/bash
-# Checks whether this container's node is ready. Uses bash, because the image has no curl and
+# Checks whether this container's node serves requests. Uses bash, because the image has no curl and
 # starting Node is more expensive.
 exec 3<>"/dev/tcp/127.0.0.1/${HEALTH_PORT:-3030}" || exit 1
-printf 'GET /health/ready HTTP/1.0\r\n\r\n' >&3
+printf 'GET /health/serving HTTP/1.0\r\n\r\n' >&3
 read -r _ status _ <&3
 [ "$status" = 200 ]

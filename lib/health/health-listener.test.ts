@@ -72,14 +72,19 @@ test("a node is ready only while all its dependencies respond", async () => {
 test("readiness lists lost servers although their clients report a connection", async () => {
 	await broker.start();
 	const lost = () => Promise.reject(new Error("gone"));
-	Object.assign(broker, { transit: { tx: { client: { flush: lost } } } });
 	provideCache(broker, { ...cacheOf(broker), ping: lost });
-	const { status, body } = await get("/health/ready");
+	const withoutRedis = [await get("/health/ready"), await get("/health/serving")];
+	Object.assign(broker, { transit: { tx: { client: { flush: lost } } } });
+	const withoutBoth = [await get("/health/ready"), await get("/health/serving")];
 	Object.assign(broker, { transit: undefined });
-	expect({ status, body }).toEqual({
-		status: 503,
-		body: { status: "not ready", failing: ["nats", "redis"] },
-	});
+	expect(withoutRedis).toMatchObject([
+		{ status: 503, body: { status: "not ready", failing: ["redis"] } },
+		{ status: 200, body: { status: "serving", failing: ["redis"] } },
+	]);
+	expect(withoutBoth).toMatchObject([
+		{ status: 503, body: { status: "not ready", failing: ["nats", "redis"] } },
+		{ status: 503, body: { status: "not serving", failing: ["nats", "redis"] } },
+	]);
 });
 
 test("other paths and methods respond with 404", async () => {

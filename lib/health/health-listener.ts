@@ -5,18 +5,26 @@ import { metricsOf } from "../observability/metrics/registry.ts";
 import { watchRuntime } from "../observability/metrics/runtime.ts";
 import { StartError } from "../process/start-error.ts";
 import { renderNodeMetrics } from "./node-metrics.ts";
-import { failingDependencies } from "./probes.ts";
+import { checkDependencies } from "./probes.ts";
 
 type Endpoint = (broker: ServiceBroker) => Promise<{ status: number; content: object | string }>;
 
 const endpoints: Record<string, Endpoint> = {
 	"/health/live": async () => ({ status: 200, content: { status: "alive" } }),
 	"/health/ready": async (broker) => {
-		const failing = await failingDependencies(broker);
+		const { failing } = await checkDependencies(broker);
 		const ready = broker.started && failing.length === 0;
 		return {
 			status: ready ? 200 : 503,
 			content: { status: ready ? "ready" : "not ready", failing },
+		};
+	},
+	"/health/serving": async (broker) => {
+		const { failing, areOptional } = await checkDependencies(broker);
+		const serving = broker.started && areOptional;
+		return {
+			status: serving ? 200 : 503,
+			content: { status: serving ? "serving" : "not serving", failing },
 		};
 	},
 	"/metrics": async (broker) => ({ status: 200, content: await renderNodeMetrics(broker) }),
@@ -25,7 +33,8 @@ const endpoints: Record<string, Endpoint> = {
 /**
  * Serves the health endpoints of a node, independent of its services. /health/live succeeds while
  * the process responds. /health/ready succeeds between start and stop of the services, if all
- * dependencies respond. /metrics returns the metrics of the node in the format of Prometheus.
+ * dependencies respond, and /health/serving also if only the cache does not. /metrics returns the
+ * metrics of the node in the format of Prometheus.
  *
  * @returns function that closes the listener
  * @throws StartError if it cannot listen on the address

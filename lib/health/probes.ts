@@ -5,6 +5,8 @@ import { natsClientOf } from "../resilience/transit-client.ts";
 
 /** Servers that a node depends on. */
 type ServerName = "postgres" | "nats" | "redis";
+/** Servers without which a node serves requests: without its cache, it is only slower. */
+const OPTIONAL: readonly ServerName[] = ["redis"];
 type RoundTrip = () => Promise<unknown>;
 interface Probe {
 	readonly server: ServerName;
@@ -32,17 +34,30 @@ export async function failingServices(broker: ServiceBroker, ms = 2000): Promise
 	return failing.flat();
 }
 
+export interface DependencyCheck {
+	/** Services with a failing probe, and `nats` and `redis` if they are configured and fail. */
+	readonly failing: readonly string[];
+	/** Whether the node serves requests without the failing ones. */
+	readonly areOptional: boolean;
+}
 /**
- * Names of failing dependencies of this node: services with a failing probe, and `nats` and `redis`
- * if they are configured. A client still reports a lost connection as connected, so each check
- * makes a round trip.
+ * Checks the dependencies of this node. A client still reports a lost connection as connected, so
+ * each check makes a round trip.
  */
-export async function failingDependencies(broker: ServiceBroker, ms = 2000): Promise<string[]> {
-	const [services, ...servers] = await Promise.all([
+export async function checkDependencies(
+	broker: ServiceBroker,
+	ms = 2000,
+): Promise<DependencyCheck> {
+	const [services, servers] = await Promise.all([
 		failingServices(broker, ms),
-		...nodeProbes(broker).map(async (probe) => ((await succeeds(probe, ms)) ? [] : [probe.server])),
+		Promise.all(
+			nodeProbes(broker).map(async (probe) => ((await succeeds(probe, ms)) ? [] : [probe.server])),
+		).then((failing) => failing.flat()),
 	]);
-	return [services, servers].flat(2);
+	return {
+		failing: [...services, ...servers],
+		areOptional: services.length === 0 && servers.every((server) => OPTIONAL.includes(server)),
+	};
 }
 
 /** State of each server of this node: true if all its probes succeed within `ms`. */

@@ -139,7 +139,7 @@ export const settings = shape({
 		max: 65535,
 		convert: true,
 		default: 0,
-		description: "Port of /health/live, /health/ready and /metrics in every process; 0 disables it",
+		description: "Port of the health endpoints and of /metrics in every process; 0 disables it",
 	},
 	PUBLIC_URL: {
 		type: "string",

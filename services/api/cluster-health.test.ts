@@ -1,4 +1,5 @@
 import { expect, test } from "@jest/globals";
+import { cacheOf, provideCache } from "../../lib/caching/lease-cache.ts";
 import { stubbedServices } from "../../test/support/gateway.ts";
 import { down, gateways, up } from "./test/gateways.ts";
 
@@ -48,5 +49,25 @@ test("reports a service without its database as down, and its node as not ready"
 		status: 503,
 		body: { status: "not ready", failing: ["shipping"] },
 	});
+	expect(await shop.http("GET /health/serving")).toMatchObject({
+		status: 503,
+		body: { status: "not serving", failing: ["shipping"] },
+	});
 	expect((await shop.http("GET /health/live")).status).toBe(200);
+});
+
+test("reports a gateway that has lost Redis as not ready, but as serving", async () => {
+	const shop = await start({ services: ["api"] });
+	const cache = cacheOf(shop.broker);
+	provideCache(shop.broker, { ...cache, ping: () => Promise.reject(new Error("gone")) });
+	expect(await shop.http("GET /health/ready")).toMatchObject({
+		status: 503,
+		body: { status: "not ready", failing: ["redis"] },
+	});
+	expect(await shop.http("GET /health/serving")).toMatchObject({
+		status: 200,
+		body: { status: "serving", failing: ["redis"] },
+	});
+	provideCache(shop.broker, cache);
+	expect((await shop.http("GET /health/ready")).status).toBe(200);
 });

@@ -1,6 +1,6 @@
 import type { ServiceBroker } from "moleculer";
 import { commonErrors, RETRY_AFTER_SECONDS } from "../../lib/contracts/errors.ts";
-import { failingServices } from "../../lib/health/probes.ts";
+import { checkDependencies, type DependencyCheck } from "../../lib/health/probes.ts";
 import { version } from "../../lib/process/version.ts";
 import { envOf } from "../../lib/settings/env.ts";
 import { healthCheck } from "./cluster-health.ts";
@@ -63,6 +63,7 @@ export function systemEndpoints(
 		"GET /health": page(async () => json(await health())),
 		"GET /health/live": page(async () => json({ status: "alive" })),
 		"GET /health/ready": page(readiness),
+		"GET /health/serving": page(serving),
 		"GET /openapi.json": documentPage(async ({ table }) => openApi(table)),
 		"GET /asyncapi.json": documentPage(async ({ table }) => asyncApi(table)),
 		"GET /docs": documentPage(async () => docsPage),
@@ -85,26 +86,32 @@ function errorsOf({ registry }: ServiceBroker): ErrorCatalogue {
 	return Object.fromEntries(all);
 }
 
-const checks = new WeakMap<ServiceBroker, Promise<string[]>>();
+const checks = new WeakMap<ServiceBroker, Promise<DependencyCheck>>();
 /**
- * Checks the services of this node; concurrent requests share one check. They are exempt from the
- * rate limit, and each check is a round trip to every database.
+ * Checks the dependencies of this node; concurrent requests share one check. They are exempt from
+ * the rate limit, and each check is a round trip to every server and database.
  */
-function sharedCheck(broker: ServiceBroker): Promise<string[]> {
+function sharedCheck(broker: ServiceBroker): Promise<DependencyCheck> {
 	const running =
-		checks.get(broker) ?? failingServices(broker).finally(() => checks.delete(broker));
+		checks.get(broker) ?? checkDependencies(broker).finally(() => checks.delete(broker));
 	checks.set(broker, running);
 	return running;
 }
 
-/**
- * Not ready while this node starts or stops, or while a database of its services does not respond.
- */
-const readiness: Page = async ({ broker, listener }) => {
-	const failing = await sharedCheck(broker);
-	// broker.started becomes false when the broker begins to stop, before the listener closes.
-	const ready = broker.started && !listener.closing && failing.length === 0;
+// broker.started becomes false when the broker begins to stop, before the listener closes.
+const isOpen = ({ broker, listener }: Gateway): boolean => broker.started && !listener.closing;
+
+/** Not ready while this node starts or stops, or while one of its dependencies does not respond. */
+const readiness: Page = async (gateway) => {
+	const { failing } = await sharedCheck(gateway.broker);
+	const ready = isOpen(gateway) && failing.length === 0;
 	return json({ status: ready ? "ready" : "not ready", failing }, ready ? 200 : 503);
+};
+/** Differs from readiness while only the cache does not respond. */
+const serving: Page = async (gateway) => {
+	const { failing, areOptional } = await sharedCheck(gateway.broker);
+	const isServing = isOpen(gateway) && areOptional;
+	return json({ status: isServing ? "serving" : "not serving", failing }, isServing ? 200 : 503);
 };
 
 const page = (content: Page): Handler =>

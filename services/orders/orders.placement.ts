@@ -189,9 +189,9 @@ function withDistinctIds(drafts: readonly Draft[]): Draft[] {
  * a failed write, the next orders are written first, so that an outage of the database reserves the
  * stock of one batch only.
  *
- * The result of a reservation that may have expired before its order was visible is left out: it may
- * have been released as that of an unknown order. The saga then repeats the step, which renews the
- * reservation or finds the tombstone.
+ * The result of a reservation that may have expired before its order was visible is left out: it
+ * may have been released as that of an unknown order. The saga then repeats the step, which renews
+ * the reservation or finds the tombstone.
  */
 function createWriter({
 	store,

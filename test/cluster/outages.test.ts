@@ -6,16 +6,25 @@ import { healthCheck } from "../../services/api/cluster-health.ts";
 import type {} from "../../services/shipping/shipping.contract.ts";
 import { type Cluster, type ClusterNode, startCluster } from "../support/cluster.ts";
 import { eventually } from "../support/eventually.ts";
+import { freePort } from "../support/processes.ts";
 import { describeWith } from "../support/servers.ts";
 
 describeWith(["nats-server", "redis-server"], "outages in a cluster", () => {
 	let cluster: Cluster;
 	let steady: ClusterNode;
 	let other: ClusterNode;
+	let healthPort: number;
+	/** Response of a health endpoint of `steady`. */
+	async function probe(name: "ready" | "serving") {
+		const response = await fetch(`http://127.0.0.1:${healthPort}/health/${name}`);
+		const { failing } = (await response.json()) as { failing: string[] };
+		return { status: response.status, failing };
+	}
 	beforeAll(async () => {
 		cluster = await startCluster({ services: ["shipping"] });
+		healthPort = await freePort();
 		[steady, other] = await Promise.all([
-			cluster.start("steady", ["shipping"]),
+			cluster.start("steady", ["shipping"], { HEALTH_PORT: String(healthPort) }),
 			cluster.start("other", ["shipping"]),
 		]);
 	});
@@ -59,7 +68,10 @@ describeWith(["nats-server", "redis-server"], "outages in a cluster", () => {
 
 	test("calls succeed and processes survive while Redis is down", async () => {
 		const before = pids();
+		expect(await probe("ready")).toEqual({ status: 200, failing: [] });
 		await cluster.redis.process.kill();
+		expect(await probe("ready")).toEqual({ status: 503, failing: ["redis"] });
+		expect(await probe("serving")).toEqual({ status: 200, failing: ["redis"] });
 		for (let i = 0; i < 10; i++) expect(await schedule()).toEqual([{ status: "done" }]);
 		await cluster.redis.restart();
 		for (let i = 0; i < 10; i++) expect(await schedule()).toEqual([{ status: "done" }]);

@@ -173,6 +173,7 @@ export const table: Readonly<Record<string, Row>> = {
 	"GET /health": anyone(200),
 	"GET /health/live": anyone(200),
 	"GET /health/ready": anyone(200),
+	"GET /health/serving": anyone(200),
 	...Object.fromEntries(
 		["books", "clothes", "electronics", "garden", "home", "kitchen", "sports"].map((name) => [
 			`GET /images/${name}.svg`,

@@ -37,6 +37,7 @@ const SYSTEM_ENDPOINTS: Readonly<
 	"/health": { summary: "Get the status and number of nodes of each service" },
 	"/health/live": { summary: "Liveness probe" },
 	"/health/ready": { summary: "Readiness probe", unready: true },
+	"/health/serving": { summary: "Readiness probe that ignores the cache", unready: true },
 	"/openapi.json": { summary: "Get this OpenAPI document" },
 	"/asyncapi.json": { summary: "Get the AsyncAPI document of the events" },
 	"/docs": { summary: "Open the interactive API documentation", type: "text/html" },

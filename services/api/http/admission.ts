@@ -8,7 +8,7 @@ import { requestId } from "./request-metadata.ts";
  * Exempt from the rate limit: load balancers and orchestrators send these from few addresses and
  * interpret 429 as an outage. Concurrent probes share one check (system-endpoints.ts).
  */
-const PROBES = new Set(["/health/live", "/health/ready"]);
+const PROBES = new Set(["/health/live", "/health/ready", "/health/serving"]);
 
 /** Counts a request against the rate limit, then passes it to moleculer-web. */
 export async function admit(gateway: Gateway, req: Request, res: Response): Promise<void> {

@@ -181,7 +181,7 @@ test("counts all requests before routing, also unknown paths and preflights", as
 
 test("does not limit the probes of load balancers", async () => {
 	const shop = await start();
-	for (const probe of ["GET /health/live", "GET /health/ready"]) {
+	for (const probe of ["GET /health/live", "GET /health/ready", "GET /health/serving"]) {
 		const responses = await Promise.all(Array.from({ length: 20 }, () => shop.http(probe)));
 		expect(
 			new Set(responses.map(({ status, headers }) => `${status} ${headers.has("ratelimit")}`)),
