@@ -65,7 +65,8 @@ export function success(
 		[status]: {
 			description,
 			headers: headers(
-				...(paged ? ["X-Total-Count", "Link"] : []),
+				...(paged || isList(method, returns) ? ["X-Total-Count"] : []),
+				...(paged ? ["Link"] : []),
 				...(isSearch(returns) ? ["X-Search-Corrected"] : []),
 				...(etag ? ["ETag"] : []),
 			),
@@ -85,6 +86,10 @@ export function success(
 			: {}),
 	};
 }
+
+/** Whether a response is a complete list. */
+const isList = (method: string, returns: Rule): boolean =>
+	method === "GET" && returns.type === "array";
 
 /** Whether a page may be that of a corrected search. */
 const isSearch = (returns: Rule): boolean =>

@@ -49,6 +49,13 @@ test.each([1, 2, 3, 4, 6])(
 	},
 );
 
+test("counts the elements of a list without pages", async () => {
+	const { body, headers } = await shop.http("GET /api/categories");
+	expect([body.length, headers.get("x-total-count"), headers.get("link")]).toEqual([1, "1", null]);
+	const { headers: ofProduct } = await shop.http("HEAD /api/products/facets?category=links");
+	expect(ofProduct.has("x-total-count")).toBe(false);
+});
+
 test("sends no next link with a full last keyset page", async () => {
 	const { body } = await shop.http("GET /api/products?category=links&sort=name");
 	const page = await walk(
