@@ -121,8 +121,11 @@ export const updateProduct = (
 		if (updated_fields.length > 0)
 			await self.publish(tx, "product.updated", id, { product_id: id, updated_fields });
 		const inherited = rules.INHERITED.filter((field) => field in changes);
-		if (before.variant_count > 0 && inherited.length > 0)
+		if (before.variant_count > 0 && inherited.length > 0) {
 			await tx.query(statements.INHERIT, [id, inherited, currentTraceparent()]);
+			// The facets of a parent contain the attributes of its variants, which have just changed.
+			if (inherited.includes("attributes")) await tx.query(statements.REFRESH_PARENTS, [[id]]);
+		}
 		if (parent && ["attributes", "options", "sku"].some((field) => field in changes))
 			await tx.query(statements.REFRESH_PARENTS, [[parent.id]]);
 		return withVariants(tx, after!);

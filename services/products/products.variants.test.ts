@@ -315,6 +315,8 @@ test("the facet values of a parent include those of its variants", async () => {
 	const all = ["color=red", "fit=short", "fit=slim", "organic=true", "size=L", "size=M"];
 	expect(await facetsOf(id)).toEqual(all);
 	await update(id, { attributes: { organic: false } });
+	const withoutOldValue = all.map((value) => value.replace("organic=true", "organic=false"));
+	expect(await facetsOf(id)).toEqual(withoutOldValue);
 	await update(medium.id, { attributes: { fit: "wide" } });
 	expect(await facetsOf(id)).toEqual([
 		"color=red",

@@ -141,6 +141,19 @@ test("imports variants, which follow their parent, and updates its facets", asyn
 	]);
 });
 
+test("a changed attribute of a parent replaces the inherited one in its facets", async () => {
+	const file = [
+		"sku,parent_sku,name,price,category,options.size,attributes.material",
+		"SCARF,,Scarf,10,Clothes,,wool",
+		"SCARF-M,SCARF,,,,M,",
+	].join("\n");
+	expect(counts(await importFile(file))).toEqual([2, 0, 0, 0]);
+	const parentOnly = file.replace("wool", "silk").split("\n").slice(0, 2).join("\n");
+	expect(counts(await importFile(parentOnly))).toEqual([0, 1, 0, 0]);
+	expect((await bySku("SCARF-M")).attributes).toEqual({ material: "silk" });
+	expect((await bySku("SCARF")).facets.sort()).toEqual(["material=silk", "size=M"]);
+});
+
 test("reports variants with the same options, and applies the other rows", async () => {
 	const file = [
 		"sku,parent_sku,name,price,category,options.size",

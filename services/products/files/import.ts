@@ -209,11 +209,12 @@ async function update(tx: Tx, { updates }: Plan): Promise<void> {
 	await tx.query(statements.UPDATE_ROWS, [JSON.stringify(values), currentTraceparent()]);
 }
 
-/** Parents whose variants have been created or have other facets. */
+/** Parents whose variants have been created or have other facets, possibly inherited ones. */
 function parentsToRefresh({ creates, updates }: Plan): string[] {
 	const changed = updates.filter(({ updated_fields }) =>
 		updated_fields.some((field) => field === "attributes" || field === "options"),
 	);
 	const variants = [...creates, ...changed.map(({ after }) => after)];
-	return [...new Set(variants.flatMap(({ parent_id }) => parent_id ?? []))].sort();
+	const parents = changed.flatMap(({ before }) => (before.variant_count > 0 ? [before.id] : []));
+	return [...new Set([...variants.flatMap(({ parent_id }) => parent_id ?? []), ...parents])].sort();
 }
