@@ -80,6 +80,13 @@ test.each(domains)("%s: statements that take IDs find their rows by ID", async (
 	expect(found).toEqual([]);
 });
 
+test("events of the inventory find their products and parents by ID", async () => {
+	const statements = preparedStatements(root, "services/products");
+	const { text } = statements.find(({ name }) => name === "lock_availability")!;
+	const nodes = nodesOf(await planOf("products", text));
+	expect(nodes.filter((node) => node["Node Type"] === "Seq Scan")).toEqual([]);
+});
+
 test("indexes of rows with a short-lived status are detected", async () => {
 	const found = await Promise.all(domains.map(shortLivedIndexes));
 	expect([...new Set(found.flatMap((names) => [...names]))]).toEqual(

@@ -19,8 +19,10 @@ const RETRY_MS = 10_000;
 /** Locks products and their parents in the order parent, variant. `$1` is the products. */
 const LOCK = sql(
 	"lock_availability",
-	`select id from products where id = any($1::uuid[])
-		or id in (select parent_id from products where id = any($1::uuid[]))
+	`select id from products where id in (
+			select id from unnest($1::uuid[]) as w (id)
+			union
+			select parent_id from products where id = any($1::uuid[]) and parent_id is not null)
 	order by parent_id nulls first, id for update`,
 );
 /** Sets the availability `$2` of products `$1`. Returns the products that it changes. */
