@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, test } from "@jest/globals";
 import { v7 as uuid } from "uuid";
-import type { ServiceThis } from "../../lib/contracts/contract.ts";
+import type { Call, ServiceThis } from "../../lib/contracts/contract.ts";
 import { eventually } from "../../test/support/eventually.ts";
 import { asAdmin, type Shop, startShop, stub } from "../../test/support/shop.ts";
 import { inventory } from "../inventory/inventory.contract.ts";
@@ -93,6 +93,24 @@ test("a start corrects the availability of older products and lost events", asyn
 	const poller = pollAvailability(service, shop.call, (error) => void errors.push(error));
 	await expectStock(id, category, true);
 	await poller.stop();
+	expect(errors).toEqual([]);
+});
+
+test("a comparison keeps an event that is newer than its page of stock records", async () => {
+	const category = `Released ${uuid()}`;
+	const { id } = await create({ category });
+	const service = shop.broker.getLocalService("products") as never;
+	let pages = 0;
+	const beforeRelease = (async (action: never, params: never) => {
+		if (action !== "inventory.auditStock") return shop.call(action, params);
+		pages++;
+		return [{ product_id: id, on_hand: 2, reserved: 2, held: 2 }];
+	}) as unknown as Call;
+	const errors: unknown[] = [];
+	const poller = pollAvailability(service, beforeRelease, (error) => void errors.push(error));
+	await eventually(() => expect(pages).toBe(1));
+	await poller.stop();
+	expect(await isListed(id, true, category)).toBe(true);
 	expect(errors).toEqual([]);
 });
 

@@ -1,7 +1,7 @@
 import { type Poller, startPoller } from "../../lib/async/poller.ts";
 import type { Cached } from "../../lib/caching/lease-cache.ts";
 import type { Call } from "../../lib/contracts/contract.ts";
-import { type Database, type Queryable, sql, type Tx } from "../../lib/persistence/database.ts";
+import { type Database, sql, type Tx } from "../../lib/persistence/database.ts";
 import type {} from "../inventory/inventory.contract.ts";
 import type { Product } from "./products.rules.ts";
 
@@ -15,6 +15,8 @@ const FIRST_ID = "00000000-0000-0000-0000-000000000000";
 /** Milliseconds between two comparisons of all products, and until a failed page is tried again. */
 const COMPARISON_INTERVAL_MS = 600_000;
 const RETRY_MS = 10_000;
+/** Time limit of a call during which products are locked. */
+const LOCKED_CALL_TIMEOUT_MS = 2000;
 
 /** Locks products and their parents in the order parent, variant. `$1` is the products. */
 const LOCK = sql(
@@ -40,66 +42,78 @@ const SET_PARENTS_AVAILABLE = sql(
 		select from products v where v.parent_id = p.id and v.deleted_at is null and v.in_stock)`,
 );
 
-/** Sets the availability of products and of their parents. Returns whether one has changed. */
-async function setAvailability(tx: Queryable, changes: readonly Availability[]): Promise<boolean> {
-	// The last state of each product counts.
-	const latest = new Map(changes.map((one) => [one.product_id, one.is_available]));
-	const ids = [...latest.keys()];
-	await tx.query(LOCK, [ids]);
-	const changed = await tx.query<{ parent_id: string | null }>(SET_AVAILABLE, [
-		ids,
-		[...latest.values()],
-	]);
-	const parents = [...new Set(changed.flatMap(({ parent_id }) => parent_id ?? []))];
-	if (parents.length > 0) await tx.query(SET_PARENTS_AVAILABLE, [parents]);
-	return changed.length > 0;
-}
-
 interface Self {
 	readonly db: Database;
 	readonly rows: Cached<Product>;
 }
+/** Sets availabilities of locked products and of their parents. Then invalidates cached lists. */
+async function setAvailability(
+	{ rows }: Self,
+	tx: Tx,
+	availabilities: ReadonlyMap<string, boolean>,
+): Promise<void> {
+	const changed = await tx.query<{ parent_id: string | null }>(SET_AVAILABLE, [
+		[...availabilities.keys()],
+		[...availabilities.values()],
+	]);
+	if (changed.length === 0) return;
+	const parents = [...new Set(changed.flatMap(({ parent_id }) => parent_id ?? []))];
+	if (parents.length > 0) await tx.query(SET_PARENTS_AVAILABLE, [parents]);
+	tx.handle.afterCommit(() => rows.whileInvalidated([], async () => undefined));
+}
+
 /** Handles events of the inventory: sets availabilities, invalidates lists after the commit. */
 export async function followInventory(
-	{ rows }: Self,
+	self: Self,
 	tx: Tx,
 	changes: readonly Availability[],
 ): Promise<void> {
-	if (await setAvailability(tx, changes))
-		tx.handle.afterCommit(() => rows.whileInvalidated([], async () => undefined));
+	// The last state of each product counts.
+	const latest = new Map(changes.map((one) => [one.product_id, one.is_available]));
+	await tx.query(LOCK, [[...latest.keys()]]);
+	await setAvailability(self, tx, latest);
+}
+
+/**
+ * Sets the availability of products to that of their stock. The stock is read while the products
+ * are locked: it is newer than all events that have been handled, and later ones wait.
+ */
+async function correctAvailability(self: Self, call: Call, ids: readonly string[]): Promise<void> {
+	await self.db.transaction(async (tx) => {
+		await tx.query(LOCK, [ids]);
+		const options = { timeout: LOCKED_CALL_TIMEOUT_MS };
+		const stocks = await call("inventory.resolve", { product_ids: [...ids] }, options);
+		const current = stocks.flatMap((one) =>
+			one ? [[one.product_id, one.available > 0] as const] : [],
+		);
+		await setAvailability(self, tx, new Map(current));
+	});
 }
 
 const STALE = sql(
 	"stale_availability",
-	`select p.id as product_id, a.is_available from products p
+	`select id from products p
 		join unnest($1::uuid[], $2::boolean[]) as a (id, is_available) using (id)
 	where variant_count = 0 and in_stock <> a.is_available`,
 );
-const findStale = (db: Queryable, changes: readonly Availability[]) =>
-	db.query<{ product_id: string; is_available: boolean }>(STALE, [
-		changes.map((one) => one.product_id),
-		changes.map((one) => one.is_available),
-	]);
-
 /**
  * Compares one page of stock records with the products, for products that are older than the events
- * and for lost events.
+ * and for lost events. Stock can change after the page was read, so it is read again.
  * @param after product ID after which the page begins
  * @returns the ID after which the next page begins; undefined after the last page
  */
-async function comparePage(
-	{ db, rows }: Self,
-	call: Call,
-	after: string,
-): Promise<string | undefined> {
+async function comparePage(self: Self, call: Call, after: string): Promise<string | undefined> {
 	const page = await call("inventory.auditStock", { after, limit: PAGE_SIZE });
-	const changes = page.map(({ product_id, on_hand, reserved }) => ({
-		product_id,
-		is_available: on_hand > reserved,
-	}));
-	const stale = await findStale(db, changes);
+	const stale = await self.db.query<{ id: string }>(STALE, [
+		page.map(({ product_id }) => product_id),
+		page.map(({ on_hand, reserved }) => on_hand > reserved),
+	]);
 	if (stale.length > 0)
-		await rows.whileInvalidated([], () => db.transaction((tx) => setAvailability(tx, stale)));
+		await correctAvailability(
+			self,
+			call,
+			stale.map(({ id }) => id),
+		);
 	return page.length === PAGE_SIZE ? page.at(-1)!.product_id : undefined;
 }
 
