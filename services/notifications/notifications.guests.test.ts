@@ -199,16 +199,46 @@ test("mails an event to a guest once, and a later one to the account", async () 
 	).rejects.toMatchObject({ type: "NOTIFICATION_NOT_FOUND" });
 });
 
+/** Queues the message about a refund of late money, whose event contains no address. */
+const queueLateRefund = (order_id: string, age = "0 minutes") =>
+	mail.shop.databases.query(
+		"notifications",
+		`insert into messages (id, event_id, channel, template, subject, data, status, created_at)
+		values ($1, $2, 'email', 'late_payment_refunded', 'Refunded', $3, 'queued',
+			now() - $4::interval)`,
+		[uuid(), uuid(), JSON.stringify({ order_id, total_amount: 12, currency: "EUR" }), age],
+	);
+
 test("a refund of late money reaches the address in the guest's order", async () => {
 	const { order_id, email } = order(null);
-	await mail.shop.databases.query(
-		"notifications",
-		`insert into messages (id, event_id, channel, template, subject, data, status)
-		values ($1, $2, 'email', 'late_payment_refunded', 'Refunded', $3, 'queued')`,
-		[uuid(), uuid(), JSON.stringify({ order_id, total_amount: 12, currency: "EUR" })],
-	);
+	await queueLateRefund(order_id);
 	await sentFor(order_id);
 	const { text } = received(email)[0]!;
 	expect(text).toContain("We have refunded €12.00.");
 	expect(text).toContain(`&id=${order_id}`);
+});
+
+test("a mail waits for an address that only its order contains, however long", async () => {
+	mail.stopOrders();
+	const { order_id, email } = order(null);
+	await queueLateRefund(order_id, "11 minutes");
+	const waiting = () =>
+		eventually(async () => {
+			const [message] = await mail.shop.databases.query(
+				"notifications",
+				"select status, attempts, last_error from messages where data ->> 'order_id' = $1",
+				[order_id],
+			);
+			expect(message).toMatchObject({ attempts: 0, last_error: expect.any(String) });
+			return message!.status;
+		});
+	expect(await waiting()).toBe("queued");
+	mail.startOrders();
+	await mail.shop.databases.query(
+		"notifications",
+		"update messages set next_at = now() where data ->> 'order_id' = $1",
+		[order_id],
+	);
+	await sentFor(order_id);
+	expect(received(email)).toHaveLength(1);
 });

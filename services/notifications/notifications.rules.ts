@@ -86,6 +86,18 @@ export const hasRecipient = (
 	user_id: string | null | undefined,
 ): boolean => Boolean(user_id) || "to" in data || template === "late_payment_refunded";
 
+/**
+ * Whether only the order contains the address of a message: the event has none, or it was deleted
+ * when the message was sent for the first time.
+ */
+export const needsOrderAddress = ({
+	user_id,
+	data,
+}: {
+	readonly user_id: string | null;
+	readonly data: object;
+}): boolean => user_id === null && guestOf(data) === undefined;
+
 /** Address of a guest; undefined for a message to a user. */
 export const guestOf = (data: object): string | undefined => (data as { to?: string }).to;
 

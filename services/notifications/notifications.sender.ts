@@ -25,6 +25,7 @@ import {
 	guestOf,
 	isAddressChange,
 	isPermanentRejection,
+	needsOrderAddress,
 	preparationDelay,
 	recipientName,
 } from "./notifications.rules.ts";
@@ -62,7 +63,7 @@ const POLL_INTERVAL_MS = 1000;
 const IDLE_MS = 5000;
 /**
  * Time for which a message waits for the details of its order. It is then sent with the data of its
- * event only.
+ * event only, unless the order contains its address.
  */
 const MAX_DETAILS_WAIT_MS = 10 * 60_000;
 const OVER_QUOTA = "The recipient received too many messages of this kind";
@@ -151,7 +152,8 @@ export function startSender({ db, call, env, logger, tracer, isStopping }: Sende
 	): Promise<Result> {
 		const isOutage = order instanceof Error;
 		const age = Date.now() - Date.parse(due.created_at);
-		if (isOutage && age < MAX_DETAILS_WAIT_MS) return postpone(due, order);
+		if (isOutage && (age < MAX_DETAILS_WAIT_MS || needsOrderAddress(due)))
+			return postpone(due, order);
 		let prepared: Prepared | Result;
 		try {
 			prepared = await prepare(due, user, isOutage ? null : order);

@@ -133,9 +133,12 @@ export function mailShop({ fullName, unverifiedUser, missingUser }: Options) {
 		},
 		/** Orders that the orders service returns, by ID. */
 		orders,
-		/** Makes the orders service unavailable, until the end of the test. */
+		/** Makes the orders service unavailable, until `startOrders` or the end of the test. */
 		stopOrders(): void {
 			ordersDown = true;
+		},
+		startOrders(): void {
+			ordersDown = false;
 		},
 		/** Number of requests for orders in the current test. */
 		get ordersRead() {
