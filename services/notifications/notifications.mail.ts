@@ -3,6 +3,12 @@ import { messageId } from "./notifications.rules.ts";
 import { type DueMessage, MAX_CONCURRENT_SENDS } from "./notifications.statements.ts";
 import { render } from "./notifications.templates.ts";
 
+/**
+ * Time limit of a connection. With that of the greeting (30 s) it is shorter than a delivery may
+ * take, so a server that cannot be reached is not mistaken for a slow delivery.
+ */
+const CONNECTION_TIMEOUT_MS = 20_000;
+
 /** Connects to a mail server. The transport does not retry, because the queue does. */
 export const openTransport = (url: string) =>
 	createTransport({
@@ -10,6 +16,7 @@ export const openTransport = (url: string) =>
 		pool: true,
 		maxConnections: MAX_CONCURRENT_SENDS,
 		maxRequeues: 0,
+		connectionTimeout: CONNECTION_TIMEOUT_MS,
 		disableFileAccess: true,
 		disableUrlAccess: true,
 	});

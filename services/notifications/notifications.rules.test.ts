@@ -6,9 +6,10 @@ import {
 	contentOf,
 	hasRecipient,
 	isPermanentRejection,
+	isServerFailure,
 	listedUserId,
 	messageId,
-	preparationDelay,
+	postponementDelay,
 	recipientName,
 	visibleData,
 } from "./notifications.rules.ts";
@@ -110,6 +111,19 @@ test("only a permanent error about the message itself is a permanent rejection",
 	expect(isPermanentRejection(new Error("Unknown error"))).toBe(false);
 });
 
+test("a failure of the mail server is no failure of the message", () => {
+	expect(isServerFailure({ code: "ESOCKET", originalCode: "ECONNREFUSED" })).toBe(true);
+	expect(isServerFailure({ code: "ETIMEDOUT" })).toBe(true);
+	expect(isServerFailure({ code: "EPROTOCOL", responseCode: 421 })).toBe(true);
+	expect(isServerFailure({ code: "EAUTH", responseCode: 535 })).toBe(true);
+	expect(isServerFailure({ code: "EENVELOPE", responseCode: 450 })).toBe(false);
+	expect(isServerFailure({ code: "EMESSAGE", responseCode: 421 })).toBe(false);
+	// The server may have received the message.
+	expect(isServerFailure({ code: "EABORT" })).toBe(false);
+	expect(isServerFailure(new TypeError("Not composed"))).toBe(false);
+	expect(isServerFailure(null)).toBe(false);
+});
+
 test("a link encodes its token and is visible only if it was not mailed", () => {
 	const link = buildLink("https://shop.example.com/", "verify-email", "a+b/c=&d");
 	expect(new URL(link).searchParams.get("token")).toBe("a+b/c=&d");
@@ -172,10 +186,10 @@ test("recipientName returns a name only for the verified address of the account"
 	expect(recipientName({ template: "welcome", data: {} }, null)).toBeUndefined();
 });
 
-test("preparationDelay grows with the age of the message up to 15 minutes", () => {
-	const delays = [0, 60, 600, 86_400].map((age) => preparationDelay(age, 1, 0));
+test("postponementDelay grows with the age of the message up to 15 minutes", () => {
+	const delays = [0, 60, 600, 86_400].map((age) => postponementDelay(age, 1, 0));
 	expect(delays).toEqual([1, 15, 150, 900]);
-	expect(preparationDelay(60, 1, 1)).toBe(30);
+	expect(postponementDelay(60, 1, 1)).toBe(30);
 });
 
 const finalStatuses = ["sent", "kept", "failed"] as const;

@@ -246,16 +246,16 @@ export function messageId({ event_id, template, resends }: Identity, from: strin
 }
 
 /** In seconds. */
-const MAX_PREPARATION_DELAY = 900;
+const MAX_POSTPONEMENT_DELAY = 900;
 /**
- * Seconds until the next attempt to prepare a message. The delay grows with the age of the message,
- * so that messages whose preparation keeps failing give way to others.
+ * Seconds until a message is prepared again, or is sent to a mail server that has failed. The delay
+ * grows with the age of the message, so that messages that keep failing give way to others.
  * @param age of the message in seconds
  * @param minimum delay in seconds
  * @param random between 0 and 1, for jitter
  */
-export const preparationDelay = (age: number, minimum: number, random: number): number =>
-	Math.max(minimum, Math.min(MAX_PREPARATION_DELAY, (age / 2) * (0.5 + random / 2)));
+export const postponementDelay = (age: number, minimum: number, random: number): number =>
+	Math.max(minimum, Math.min(MAX_POSTPONEMENT_DELAY, (age / 2) * (0.5 + random / 2)));
 
 /**
  * Whether a mail server rejected a message permanently (RFC 5321, 4.2.1: 5yz). Errors about the
@@ -268,3 +268,23 @@ export function isPermanentRejection(error: unknown): boolean {
 		(responseCode === undefined || responseCode >= 500)
 	);
 }
+
+/**
+ * nodemailer's codes for a mail server that cannot be reached, ends the connection or does not
+ * accept the login. The next message would fail in the same way. EABORT is not one of them: the
+ * server may have received a message that takes too long, and would receive it again and again.
+ */
+const SERVER_FAILURES: readonly unknown[] = [
+	"ECONNECTION",
+	"ETIMEDOUT",
+	"ESOCKET",
+	"EDNS",
+	"ETLS",
+	"EPROTOCOL",
+	"EPROXY",
+	"EAUTH",
+	"ENOAUTH",
+];
+/** Whether a mail server failed, and not a message. */
+export const isServerFailure = (error: unknown): boolean =>
+	SERVER_FAILURES.includes((error as { code?: unknown } | null)?.code);

@@ -25,8 +25,9 @@ import {
 	guestOf,
 	isAddressChange,
 	isPermanentRejection,
+	isServerFailure,
 	needsOrderAddress,
-	preparationDelay,
+	postponementDelay,
 	recipientName,
 } from "./notifications.rules.ts";
 import {
@@ -204,27 +205,41 @@ export function startSender({ db, call, env, logger, tracer, isStopping }: Sende
 			await transport!.sendMail({ ...composeMail(message, to, name, MAIL_FROM), signal });
 			return { status: "sent", tries: 1 };
 		} catch (error) {
-			const wait = isPermanentRejection(error) ? undefined : backoff[message.attempts];
+			const result = failedDelivery(message, error);
 			const { code, responseCode } = error as { code?: string; responseCode?: number };
 			// The server's message can contain the address, so it is stored but not logged.
-			logger.warn(wait === undefined ? "E-mail failed" : "E-mail failed; will retry", {
+			logger.warn(result.status === "failed" ? "E-mail failed" : "E-mail failed; will retry", {
 				id: message.id,
 				code,
 				responseCode,
 			});
-			const status = wait === undefined ? "failed" : "queued";
-			return { status, wait, tries: 1, error: messageOf(error) };
+			return result;
 		}
 	}
 
-	/**
-	 * Postpones a message that could not be prepared. This does not count as an attempt: the users
-	 * service may be unavailable for longer than all attempts take.
-	 */
-	function postpone({ created_at }: DueMessage, error: unknown): Result {
+	/** Only failures of the message itself are attempts. */
+	function failedDelivery(message: DueMessage, error: unknown): Result {
+		if (stopDeliveries.signal.aborted)
+			return { status: "queued", tries: 0, wait: 0, error: messageOf(error) };
+		if (isServerFailure(error)) return postponed(message, error);
+		const wait = isPermanentRejection(error) ? undefined : backoff[message.attempts];
+		const status = wait === undefined ? "failed" : "queued";
+		return { status, wait, tries: 1, error: messageOf(error) };
+	}
+
+	function postpone(message: DueMessage, error: unknown): Result {
 		if (!isStopping()) logger.warn("E-mail could not be prepared; will retry", { error });
+		return postponed(message, error);
+	}
+
+	/**
+	 * The result of a message that could not be prepared or did not reach the mail server. This does
+	 * not count as an attempt: a service or server may be unavailable for longer than all attempts
+	 * take.
+	 */
+	function postponed({ created_at }: DueMessage, error: unknown): Result {
 		const age = (Date.now() - Date.parse(created_at)) / 1000;
-		const wait = preparationDelay(age, backoff[0] ?? 1, Math.random());
+		const wait = postponementDelay(age, backoff[0] ?? 1, Math.random());
 		return { status: "queued", tries: 0, wait, error: messageOf(error) };
 	}
 
