@@ -1,6 +1,8 @@
 import { afterAll, beforeAll, beforeEach, expect, test } from "@jest/globals";
 import { v7 as uuid } from "uuid";
+import type { Database, Tx } from "../../lib/persistence/database.ts";
 import { inventoryStub } from "../../test/support/gateway.ts";
+import { callWhileLocked } from "../../test/support/lock-waits.ts";
 import { admin, asAdmin, type Shop, startShop } from "../../test/support/shop.ts";
 import "./products.contract.ts";
 
@@ -176,6 +178,28 @@ test("concurrent renames of one category change each product once", async () => 
 	expect(await Promise.all(products.map(({ id }) => eventsOf(id)))).toEqual(
 		Array(20).fill([["category"]]),
 	);
+});
+
+test("a rename leaves products that are moved or removed while it waits for them", async () => {
+	const [moved, removed, other] = [
+		await create("Kitchen"),
+		await create("Kitchen/Knives"),
+		await create("Kitchen/Cups"),
+	];
+	const { db } = shop.broker.getLocalService("products") as unknown as { db: Database };
+	const lock = async (tx: Tx) => {
+		await tx.query("update products set category = 'Garden' where id = $1", [moved.id]);
+		await tx.query("update products set deleted_at = now() where id = $1", [removed.id]);
+	};
+	const result = await callWhileLocked(db, lock, () => rename("Kitchen", "Cuisine"));
+	expect(result).toEqual({ changed: 1 });
+	expect(await shop.call("products.get", { id: moved.id })).toMatchObject({ category: "Garden" });
+	expect(await categoriesIn("Cuisine")).toEqual(["Cuisine/Cups"]);
+	expect(await Promise.all([moved, removed, other].map(({ id }) => eventsOf(id)))).toEqual([
+		[],
+		[],
+		[["category"]],
+	]);
 });
 
 test("no reader finds a cached product in its old category after a rename of many", async () => {

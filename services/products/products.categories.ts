@@ -62,14 +62,19 @@ const IS_TOO_LONG = sql(
 		and (char_length(${RENAMED}) > ${MAX_CATEGORY_LENGTH}
 			or cardinality(string_to_array(${RENAMED}, '/')) > ${MAX_CATEGORY_DEPTH})) as found`,
 );
-/** Renames the branch `$1` to `$2`, with one event per product. `$3` is the trace. */
+/**
+ * Renames the branch `$1` to `$2`, with one event per product. `$3` is the trace. The update checks
+ * the branch again, because another transaction can move or remove a product before it is locked.
+ */
 const RENAME = sql(
 	"rename_category",
 	`with locked as (
 			select id from products where id in (${branch("$1::text")}) order by id for update),
 		changed as (
 			update products set category = ${RENAMED}, updated_at = now()
-			where id in (select id from locked) and category <> ${RENAMED} returning id),
+			where id in (select id from locked) and category <> ${RENAMED}
+				and deleted_at is null and ${below("$1::text", ">=")}
+			returning id),
 		published as (
 			insert into outbox (type, subject, data, traceparent)
 			select 'product.updated', id::text,
