@@ -82,6 +82,33 @@ test("a parent is available while one of its variants is", async () => {
 	expect(await isListed(id, true, category)).toBe(false);
 });
 
+test("a product whose last variant is removed has its own availability again", async () => {
+	const category = `Childless ${uuid()}`;
+	const { id } = await create({ category, stock: 0, option_names: ["size"] });
+	const [small, medium] = await Promise.all(
+		["S", "M"].map((size) =>
+			shop.call("products.createVariant", { id, options: { size }, stock: 3 }, asAdmin),
+		),
+	);
+	await shop.call("products.remove", { id: small!.id }, asAdmin);
+	expect(await isListed(id, true, category)).toBe(true);
+	await shop.call("products.remove", { id: medium!.id }, asAdmin);
+	expect(await isListed(id, true, category)).toBe(false);
+	// The stock of a removed variant changes when its orders are released.
+	await setStock(id, 1);
+	await expectStock(id, category, true);
+	await setStock(medium!.id, 0);
+	await eventually(async () => {
+		const [row] = await shop.databases.query(
+			"products",
+			"select in_stock from products where id = $1",
+			[medium!.id],
+		);
+		expect(row!.in_stock).toBe(false);
+	});
+	expect(await isListed(id, true, category)).toBe(true);
+});
+
 test("a start corrects the availability of older products and lost events", async () => {
 	const category = `Old ${uuid()}`;
 	const { id } = await create({ category });

@@ -35,10 +35,11 @@ const SET_AVAILABLE = sql(
 	where p.id = a.id and p.variant_count = 0 and p.in_stock <> a.is_available
 	returning p.id, p.parent_id`,
 );
+/** Sets the availability of parents, but not of one whose variants have all been removed. */
 const SET_PARENTS_AVAILABLE = sql(
 	"set_parents_available",
 	`update products p set in_stock = not in_stock
-	where id = any($1::uuid[]) and in_stock <> exists (
+	where id = any($1::uuid[]) and variant_count > 0 and in_stock <> exists (
 		select from products v where v.parent_id = p.id and v.deleted_at is null and v.in_stock)`,
 );
 
@@ -78,11 +79,15 @@ export async function followInventory(
  * Sets the availability of products to that of their stock. The stock is read while the products
  * are locked: it is newer than all events that have been handled, and later ones wait.
  */
-async function correctAvailability(self: Self, call: Call, ids: readonly string[]): Promise<void> {
+export async function correctAvailability(
+	self: Self,
+	ctx: { readonly call: Call },
+	ids: readonly string[],
+): Promise<void> {
 	await self.db.transaction(async (tx) => {
 		await tx.query(LOCK, [ids]);
 		const options = { timeout: LOCKED_CALL_TIMEOUT_MS };
-		const stocks = await call("inventory.resolve", { product_ids: [...ids] }, options);
+		const stocks = await ctx.call("inventory.resolve", { product_ids: [...ids] }, options);
 		const current = stocks.flatMap((one) =>
 			one ? [[one.product_id, one.available > 0] as const] : [],
 		);
@@ -111,7 +116,7 @@ async function comparePage(self: Self, call: Call, after: string): Promise<strin
 	if (stale.length > 0)
 		await correctAvailability(
 			self,
-			call,
+			{ call },
 			stale.map(({ id }) => id),
 		);
 	return page.length === PAGE_SIZE ? page.at(-1)!.product_id : undefined;

@@ -15,6 +15,7 @@ import type { Queryable, Tx } from "../../lib/persistence/database.ts";
 import { newId } from "../../lib/persistence/id.ts";
 import type { HasDurableEvents } from "../../mixins/durable-events.mixin.ts";
 import type {} from "../inventory/inventory.contract.ts";
+import { correctAvailability } from "./products.availability.ts";
 import { products } from "./products.contract.ts";
 import * as rules from "./products.rules.ts";
 import * as statements from "./products.statements.ts";
@@ -28,6 +29,7 @@ export interface NewProduct {
 /** The service, as these functions use it. */
 interface Self extends CachesRows<Product>, HasDurableEvents {
 	insertProducts(tx: Pick<Tx, "query">, rows: readonly NewProduct[]): Promise<Product[]>;
+	reportComparison(error: unknown): void;
 }
 
 /**
@@ -132,16 +134,26 @@ export const updateProduct = (
 	});
 
 /**
- * Removes a product and its variants from the catalogue.
+ * Removes a product and its variants from the catalogue. A parent that has lost its last variant
+ * gets the availability of its own stock; if the inventory is unavailable, with the next comparison.
  * @throws the errors of the action `products.remove`
  */
-export async function removeProduct(self: Self, id: string, meta: Meta): Promise<void> {
-	await changeFamily(self, id, async (tx, before, parent) => {
-		await assertIfMatch(tx, meta, before);
+export async function removeProduct(
+	self: Self,
+	ctx: Ctx<Infer<typeof products.actions.remove.params>>,
+): Promise<void> {
+	const { id } = ctx.params;
+	const childless = await changeFamily(self, id, async (tx, before, parent) => {
+		await assertIfMatch(tx, ctx.meta, before);
 		await tx.query(statements.REMOVE_PRODUCT, [id, currentTraceparent()]);
 		if (parent) await tx.query(statements.REFRESH_PARENTS, [[parent.id]]);
+		return parent?.variant_count === 1 ? parent.id : undefined;
 	});
 	self.wakeRelay();
+	if (childless)
+		await correctAvailability(self, ctx, [childless]).catch((error) =>
+			self.reportComparison(error),
+		);
 }
 
 /**

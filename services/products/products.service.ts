@@ -128,6 +128,11 @@ export default defineService(products)({
 			if (found !== Number.POSITIVE_INFINITY) await analyzeAfterGrowth(this.db, "products");
 			return found;
 		},
+		reportComparison(error: unknown): void {
+			this.logger.warn("Availability could not be compared with the inventory; will retry", {
+				error,
+			});
+		},
 		/** Inserts products whose SKU is free, with their events. Call `wakeRelay` after the commit. */
 		insertProducts(tx: Pick<Tx, "query">, rows: readonly NewProduct[]): Promise<Product[]> {
 			const ids = rows.map(({ id }) => id);
@@ -197,8 +202,8 @@ export default defineService(products)({
 			return updateProduct(this, id, normalizedChanges(params), meta);
 		},
 
-		async remove({ params: { id }, meta }) {
-			await removeProduct(this, id, meta);
+		async remove(ctx) {
+			await removeProduct(this, ctx);
 		},
 
 		async facets({ params }) {
@@ -271,11 +276,7 @@ export default defineService(products)({
 		// The inventory may run in this process and start later.
 		this.cancelComparison = afterStart(this.broker, () =>
 			this.pollers.push(
-				pollAvailability(this, callerOf(this), (error) =>
-					this.logger.warn("Availability could not be compared with the inventory; will retry", {
-						error,
-					}),
-				),
+				pollAvailability(this, callerOf(this), (error) => this.reportComparison(error)),
 			),
 		);
 		this.pollers.push(
