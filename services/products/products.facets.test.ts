@@ -164,6 +164,20 @@ test("facets reflect a change at once", async () => {
 	expect(await values("color")).toEqual(before);
 });
 
+test("the facet of a filter is among the limited number of attributes", async () => {
+	const products = await Promise.all(
+		["a", "b"].map((prefix) => {
+			const others = Array.from({ length: 30 }, (_, n) => [`${prefix}${n}`, "x"]);
+			const attributes = { color: "red", ...Object.fromEntries(others) };
+			return create({ name: "Mixed", price: 2, category: "Mixed", attributes });
+		}),
+	);
+	const { attributes } = await facets({ category: "Mixed", attr: { color: ["red"] } });
+	expect(attributes.color).toEqual([{ value: "red", count: 2 }]);
+	expect(Object.keys(attributes)).toHaveLength(50);
+	for (const { id } of products) await shop.call("products.remove", { id }, asAdmin);
+});
+
 test("counts of many matches are estimates from a sample", async () => {
 	await shop.databases.query("products", "alter table products disable trigger products_terms");
 	await shop.databases.query(

@@ -59,9 +59,10 @@ export async function countFacets(source: Source): Promise<Facets> {
 		countValues(source),
 		...filtered.map((attribute) => countValues(source, attribute)),
 	]);
+	// Attributes of the filter come first, because the number of attributes is limited.
 	const values = [
-		...others.filter(({ name }) => !filtered.includes(attributeOf(name))),
 		...own.flat(),
+		...others.filter(({ name }) => !filtered.includes(attributeOf(name))),
 	];
 	return { total, price, categories, attributes: byAttribute(values) };
 }
@@ -118,7 +119,7 @@ async function count(source: Source, except: Facet, query: string): Promise<Coun
 
 const attributeOf = (value: string): string => value.slice(0, value.indexOf("="));
 
-/** Groups values, most frequent first, by attribute. Attributes are sorted by name. */
+/** Groups values by attribute. Returns the first attributes, sorted by name. */
 function byAttribute(values: readonly Counted[]): Facets["attributes"] {
 	const groups = Map.groupBy(values, ({ name }) => attributeOf(name));
 	const sorted = [...groups].slice(0, MAX_ATTRIBUTES).sort(([a], [b]) => (a < b ? -1 : 1));
