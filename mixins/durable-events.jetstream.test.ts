@@ -57,6 +57,16 @@ describeWith(["nats-server"], "events on JetStream", () => {
 		expect(new Set(await nodes.effects()).size).toBe(100);
 	});
 
+	test("events of types that only a newer version declares are published", async () => {
+		await nodes.start([producer()]);
+		await nodes.start([consumer("shipping")]);
+		await nodes.databases.query(
+			"orders",
+			"insert into outbox (type, subject, data) values ('order.future', '1', '{}')",
+		);
+		await eventually(async () => expect(await nodes.effects()).toEqual(["order.future 1"]));
+	});
+
 	test("events published without consumers or without NATS are delivered later", async () => {
 		const source = await nodes.start([producer()]);
 		const first = await nodes.start([consumer("shipping")]);

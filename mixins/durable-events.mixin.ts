@@ -73,7 +73,7 @@ export const durableEvents: Mixin<HasDurableEvents> = {
 		},
 		wakeRelay(this: Self, ...types: EventType[]) {
 			for (const relay of this.$relays)
-				if (types.length === 0 || types.some((type) => relay.types.includes(type))) relay.wake();
+				if (types.length === 0 || types.some(relay.publishes)) relay.wake();
 		},
 	},
 	created(this: Self) {

@@ -131,6 +131,15 @@ test("a relay that takes over a backlog continues after the published events", a
 	expect([...first.published, ...second.published]).toEqual([...numbered(1100, ""), "late"]);
 });
 
+test("publishes events of all types by default, also in a long backlog", async () => {
+	await insertEvents(outbox.db, "order.future", "first", "{}");
+	await outbox.writeMany(500, "backlog ");
+	await insertEvents(outbox.db, "order.future", "last", "{}");
+	const { published } = outbox.startTestRelay();
+	await eventually(() => expect(published).toHaveLength(502));
+	expect(published).toEqual(["first", ...numbered(500, "backlog "), "last"]);
+});
+
 test("redelivers events that a group rejects, without delaying other groups", async () => {
 	let broken = true;
 	const failing = outbox.startTestRelay({

@@ -52,7 +52,8 @@ const READ_NEW = sql(
  */
 const READ_BETWEEN = `select ${EVENT_COLUMNS}, $2::text as upto from outbox
 	where seq > $3 and not pg_visible_in_snapshot(xid, $1::pg_snapshot)
-		and pg_visible_in_snapshot(xid, $2::text::pg_snapshot) and type = any($4)
+		and pg_visible_in_snapshot(xid, $2::text::pg_snapshot)
+		and ($4::text[] is null or type = any($4))
 	order by seq limit ${BATCH}`;
 const ADVANCE = sql(
 	"outbox_advance",
@@ -85,8 +86,11 @@ export interface RelayOptions {
 	/** This node. A lease ensures that one node at a time relays for `name`. */
 	readonly owner: string;
 	readonly source: string;
-	/** Event types to publish. */
-	readonly types: readonly string[];
+	/**
+	 * Event types to publish; all by default, also those that only a newer version declares. The
+	 * checkpoint covers all rows: a relay that omits a type loses its events for `name`.
+	 */
+	readonly types?: readonly string[];
 	/** Seconds until other nodes may take over from a node that stopped responding. */
 	readonly lease?: number;
 	/**
@@ -168,8 +172,9 @@ export function startRelay({
 		return held.length > 0;
 	}
 	async function read({ seen, upto, seq }: Progress): Promise<{ rows: Row[]; upto: string }> {
-		if (upto) return { rows: await db.query<Row>(READ_BETWEEN, [seen, upto, seq, types]), upto };
-		const rows = await db.query<Row>(READ_NEW, [seen, types]);
+		if (upto)
+			return { rows: await db.query<Row>(READ_BETWEEN, [seen, upto, seq, types ?? null]), upto };
+		const rows = await db.query<Row>(READ_NEW, [seen, types ?? null]);
 		return { rows: rows.filter(({ id }) => id !== null), upto: rows[0]!.upto };
 	}
 
@@ -204,7 +209,7 @@ export function startRelay({
 	const poller = startPoller({ intervalMs: POLL_MS, gatherMs: GATHER_MS, poll, onError });
 	poller.wake();
 	return {
-		types,
+		publishes: (type) => types === undefined || types.includes(type),
 		wake: poller.wake,
 		recheck() {
 			mustInspect = true;
@@ -219,7 +224,7 @@ export function startRelay({
 	};
 }
 export interface Relay extends Poller {
-	readonly types: readonly string[];
+	publishes(type: string): boolean;
 	/** Inspects the destination before the next delivery. */
 	recheck(): void;
 }

@@ -1,8 +1,8 @@
 import { type Event, matches } from "../../lib/contracts/event.ts";
 import { type ConsumerGroup, inProcessTransport } from "../../lib/messaging/event-transport.ts";
 import { STREAM_CHECKPOINT } from "../../lib/messaging/outbox-checkpoints.ts";
-import type { Acknowledged, Destination } from "../../lib/messaging/outbox-destination.ts";
-import { type Relay, startRelay } from "../../lib/messaging/relay.ts";
+import type { Acknowledged } from "../../lib/messaging/outbox-destination.ts";
+import { type Relay, type RelayOptions, startRelay } from "../../lib/messaging/relay.ts";
 import { countPublished } from "./metrics.ts";
 import { isClosing, type Self } from "./self.ts";
 
@@ -15,13 +15,9 @@ import { isClosing, type Self } from "./self.ts";
 export function startPublishing(self: Self): () => Promise<void> {
 	const { broker, $stream: stream, $types: types } = self;
 	if (stream) {
-		const relay = openRelay(
-			self,
-			STREAM_CHECKPOINT,
-			types,
-			(events) => stream.publish(events),
-			stream,
-		);
+		const relay = openRelay(self, STREAM_CHECKPOINT, (events) => stream.publish(events), {
+			destination: stream,
+		});
 		const removeListener = stream.onReconnect(relay.recheck);
 		return async () => {
 			removeListener();
@@ -29,21 +25,17 @@ export function startPublishing(self: Self): () => Promise<void> {
 		};
 	}
 	const attach = ({ name: group, patterns, deliver }: ConsumerGroup) =>
-		openRelay(
-			self,
-			group,
-			types.filter((type) => patterns.some((pattern) => matches(pattern, type))),
-			(events) => deliver(events).then(() => undefined),
-		);
+		openRelay(self, group, (events) => deliver(events).then(() => undefined), {
+			types: types.filter((type) => patterns.some((pattern) => matches(pattern, type))),
+		});
 	return inProcessTransport(broker).offer({ types: [...types], attach });
 }
 
 function openRelay(
 	self: Self,
 	checkpoint: string,
-	types: readonly string[],
 	deliver: (events: Event[]) => Promise<Acknowledged | undefined>,
-	destination?: Destination,
+	scope: Pick<RelayOptions, "types" | "destination">,
 ): Relay {
 	const { broker, db, logger, name } = self;
 	const relay = startRelay({
@@ -51,8 +43,7 @@ function openRelay(
 		name: checkpoint,
 		owner: broker.nodeID,
 		source: `/${name}`,
-		types,
-		...(destination ? { destination } : {}),
+		...scope,
 		deliver: self.$traces.sending(countPublished(self, deliver)),
 		onError: (error) => {
 			if (!isClosing(self))

@@ -61,7 +61,6 @@ export function outboxDatabase() {
 				name: "group",
 				owner: "node",
 				source: "/users",
-				types: ["user.created", "user.updated"],
 				onError: (error) => failures.push(error),
 				...options,
 				async deliver(found) {
