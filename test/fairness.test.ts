@@ -103,6 +103,7 @@ describe("on Postgres", () => {
 		const { accept, retry } = createInbox({
 			db,
 			group: "group",
+			patterns: ["user.*"],
 			// Events are due again at once, without a limit on attempts.
 			backoff: Array(1000).fill(0),
 			async handle(_tx, events) {

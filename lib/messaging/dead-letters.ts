@@ -28,9 +28,13 @@ const LIST = `select ${LETTER_COLUMNS} from retries where ${MATCHES}
 		where group_name = $1 and event_id = $6))
 	order by dead_at, event_id limit $7`;
 const SHOW = `select ${LETTER_COLUMNS}, event, errors from retries where ${MATCHES}`;
-/** An invalid message, which is stored as text, has no event that a handler could process. */
+/**
+ * An invalid message, which is stored as text, has no event that a handler could process. `$6` are
+ * the handled types: without a handler, a retry would wait indefinitely and could not be discarded.
+ */
 const RETRY = `update retries set attempts = 1, next_at = now(), dead_at = null
-	where ${MATCHES} and event->>'id' is not null returning 1 as done`;
+	where ${MATCHES} and event->>'id' is not null and event->>'type' like any($6::text[])
+	returning 1 as done`;
 const DISCARD = `delete from retries where ${MATCHES} returning 1 as done`;
 
 /**
@@ -88,9 +92,13 @@ export function deadLetters(db: Database, group: string) {
 			if (!found) throw commonError("DEAD_LETTER_NOT_FOUND");
 			return found;
 		},
-		/** Schedules retries. Returns their number. */
-		retry: async (filter: DeadLetterFilter): Promise<number> =>
-			(await db.query(RETRY, requiredValues(filter))).length,
+		/**
+		 * Schedules retries of the events that have a handler.
+		 * @param patterns types and patterns of the handlers
+		 * @returns the number of retries
+		 */
+		retry: async (filter: DeadLetterFilter, patterns: readonly string[]): Promise<number> =>
+			(await db.query(RETRY, [...requiredValues(filter), patterns.map(toLikePattern)])).length,
 		/** Deletes dead letters. Returns their number. */
 		discard: async (filter: DeadLetterFilter): Promise<number> =>
 			(await db.query(DISCARD, requiredValues(filter))).length,

@@ -57,6 +57,7 @@ const box = (refuse: (subject: string) => void = () => {}, over: Partial<InboxOp
 	createInbox({
 		db,
 		group: "group",
+		patterns: ["user.*"],
 		backoff: [0, 0.000001],
 		async handle(tx, events) {
 			calls.push(events.length);
@@ -182,7 +183,7 @@ test("an invalid message cannot be retried, only discarded", async () => {
 	const letters = deadLetters(db, "group");
 	const [letter] = await letters.list({}, undefined, 10);
 	const { event_id } = letter!;
-	expect(await letters.retry({ event_id })).toBe(0);
+	expect(await letters.retry({ event_id }, ["user.*"])).toBe(0);
 	expect(await letters.list({}, undefined, 10)).toMatchObject([{ event_id }]);
 	expect(await letters.discard({ event_id })).toBe(1);
 });
@@ -202,6 +203,33 @@ test("invalid messages that are due do not prevent retries and become dead lette
 	});
 	await accept([event("two")]);
 	expect(await effects()).toEqual(["one", "two"]);
+});
+
+test("a node leaves retries of events without a handler to nodes of another version", async () => {
+	const one = event("one");
+	await box(refuse("one")).accept([one]);
+	const older = box(undefined, { patterns: ["user.created", "order.*"] });
+	expect(await older.retry()).toBe(Number.POSITIVE_INFINITY);
+	expect(await retries()).toMatchObject([{ attempts: 1, dead_at: null }]);
+	expect(await db.query("select from inbox")).toEqual([]);
+	calls = [];
+	const newer = box(undefined, { patterns: ["user.created", "user.updated"] });
+	await newer.retry();
+	expect(calls).toEqual([1]);
+	expect(await effects()).toEqual(["one"]);
+	expect(await retries()).toEqual([]);
+});
+
+test("a dead letter without a handler is not retried and can be discarded", async () => {
+	const one = event("one");
+	await box(refuse("one"), { backoff: [] }).accept([one]);
+	await box(refuse("one"), { backoff: [] }).retry();
+	const letters = deadLetters(db, "group");
+	expect(await letters.retry({ event_id: one.id }, ["user.created"])).toBe(0);
+	expect(await letters.list({}, undefined, 10)).toMatchObject([{ event_id: one.id }]);
+	expect(await letters.retry({ event_id: one.id }, ["user.updated"])).toBe(1);
+	await box(refuse("one"), { backoff: [] }).retry();
+	expect(await letters.discard({ event_id: one.id })).toBe(1);
 });
 
 test("an attempt waits for its backoff", async () => {

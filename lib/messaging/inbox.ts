@@ -2,6 +2,7 @@ import { runInTracesOf } from "../context/traceparent.ts";
 import type { Event } from "../contracts/event.ts";
 import { type Database, type Queryable, sql, type Tx } from "../persistence/database.ts";
 import { isOutage } from "../resilience/outages.ts";
+import { toLikePattern } from "./dead-letters.ts";
 
 /** Inserts in a fixed order, so that two deliveries of the same events cannot deadlock. */
 const RECEIVE = sql(
@@ -28,12 +29,18 @@ const STORE_INVALID = sql(
 	on conflict do nothing`,
 );
 const RETRY_BATCH = 50;
-/** The next retries, with the events of due ones and the milliseconds until the others are due. */
+/**
+ * The next retries, with the events of due ones and the milliseconds until the others are due. Only
+ * of handled types: a receipt without a handler would discard an event of another version's nodes.
+ * Invalid messages have no type; their attempt makes them dead letters.
+ */
 const NEXT = sql(
 	"retries_next",
 	`select event_id, case when next_at <= now() then event end as event,
 		ceil(extract(epoch from next_at - now()) * 1000)::float8 as wait
-	from retries where group_name = $1 and dead_at is null order by next_at limit ${RETRY_BATCH}`,
+	from retries where group_name = $1 and dead_at is null
+		and (event->>'type' like any($2::text[]) or event->>'type' is null)
+	order by next_at limit ${RETRY_BATCH}`,
 );
 /**
  * Locks a retry's row for the duration of the attempt, and no longer than the connection: after a
@@ -72,6 +79,8 @@ interface Retry {
 export interface InboxOptions {
 	readonly db: Database;
 	readonly group: string;
+	/** Types and patterns that this node handles. Retries of other events are left to other nodes. */
+	readonly patterns: readonly string[];
 	/** Seconds before each further attempt; after the last one the event becomes a dead letter. */
 	readonly backoff: readonly number[];
 	/** Runs in the transaction that records the events as processed, so each takes effect once. */
@@ -85,7 +94,16 @@ export interface InboxOptions {
 }
 
 /** The inbox of a consumer group: each event takes effect once, however often it is delivered. */
-export function createInbox({ db, group, backoff, handle, onFailure, closing }: InboxOptions) {
+export function createInbox({
+	db,
+	group,
+	patterns,
+	backoff,
+	handle,
+	onFailure,
+	closing,
+}: InboxOptions) {
+	const handled = patterns.map(toLikePattern);
 	const inTransaction = (events: Event[], work: (tx: Tx) => Promise<void>) =>
 		runInTracesOf(events, () => db.transaction(work));
 	const processOnce = (events: Event[]) => async (tx: Tx) => {
@@ -184,7 +202,7 @@ export function createInbox({ db, group, backoff, handle, onFailure, closing }: 
 		 * the next retry
 		 */
 		async retry(): Promise<boolean | number> {
-			const next = await db.query<Partial<Retry> & { wait: number }>(NEXT, [group]);
+			const next = await db.query<Partial<Retry> & { wait: number }>(NEXT, [group, handled]);
 			const due = next.filter((row): row is Retry & { wait: number } => row.event !== null);
 			if (due.length === 0) return next[0]?.wait ?? Number.POSITIVE_INFINITY;
 			due.sort((a, b) => (a.event.sequence < b.event.sequence ? -1 : 1));

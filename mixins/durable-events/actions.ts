@@ -57,7 +57,7 @@ export function eventActionHandlers(): object {
 			return deadLetters(this.db, this.name).show(params.event_id);
 		},
 		async retryDeadLetters({ params }: Ctx<DeadLetterFilter>) {
-			const count = await deadLetters(this.db, this.name).retry(params);
+			const count = await deadLetters(this.db, this.name).retry(params, this.$patterns);
 			this.$wakeRetries();
 			return { count };
 		},

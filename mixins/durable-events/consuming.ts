@@ -24,6 +24,7 @@ export function startConsuming(self: Self): (() => Promise<void>)[] {
 	const { accept, storeInvalid, retry } = createInbox({
 		db,
 		group: name,
+		patterns,
 		backoff: envOf(broker).EVENT_BACKOFF.split(",").map(Number),
 		async handle(tx, events) {
 			await dispatch(self, tx, events);
