@@ -1,9 +1,18 @@
 import { execFile } from "node:child_process";
 import { once } from "node:events";
-import { createServer, type Socket } from "node:net";
+import { type AddressInfo, connect, createServer, type Socket } from "node:net";
 import { join } from "node:path";
 import { promisify } from "node:util";
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "@jest/globals";
+import {
+	afterAll,
+	afterEach,
+	beforeAll,
+	beforeEach,
+	describe,
+	expect,
+	jest,
+	test,
+} from "@jest/globals";
 import { toProblem } from "../../services/api/http/problem-details.ts";
 import { type Databases, makeDatabases } from "../../test/support/databases.ts";
 import { eventually } from "../../test/support/eventually.ts";
@@ -211,6 +220,106 @@ test("a server that ends a session while it opens fails the query, not the proce
 	await expect(db.query("select 1")).rejects.toThrow();
 	await expect(db.query("select 1")).rejects.toThrow();
 	expect(sockets.size).toBe(2);
+});
+
+/** Sequelize logs each transaction that it cannot roll back. */
+const ignoreWarnings = () => jest.spyOn(console, "warn").mockImplementation(() => undefined);
+
+/** A TCP proxy that can stop forwarding without closing a connection, like a vanished host. */
+async function startProxy(target: URL) {
+	const pairs: (readonly [Socket, Socket])[] = [];
+	const server = createServer((socket) => {
+		const upstream = connect(Number(target.port), target.hostname);
+		pairs.push([socket, upstream]);
+		for (const one of [socket, upstream]) one.on("error", () => undefined);
+		socket.pipe(upstream).pipe(socket);
+	}).listen(0, "127.0.0.1");
+	await once(server, "listening");
+	const proxied = new URL(target);
+	Object.assign(proxied, {
+		hostname: "127.0.0.1",
+		port: String((server.address() as AddressInfo).port),
+	});
+	return {
+		url: proxied.href,
+		/** Stops forwarding for the open connections. */
+		freeze() {
+			for (const [socket, upstream] of pairs) {
+				socket.unpipe(upstream).pause();
+				upstream.unpipe(socket).pause();
+			}
+		},
+		close() {
+			for (const socket of pairs.flat()) socket.destroy();
+			server.close();
+		},
+	};
+}
+
+describe("on connections to a server that has vanished", () => {
+	let proxy: Awaited<ReturnType<typeof startProxy>>;
+	let db: Database;
+	beforeEach(async () => {
+		proxy = await startProxy(new URL(url));
+		db = new Database({ url: proxy.url, poolSize: 3, statementMs: 1000 });
+		// Opens all connections of the pool.
+		await Promise.all([1, 2, 3].map(() => db.query("select pg_sleep(0.05)")));
+		expect(db.poolUse).toMatchObject({ idle: 3 });
+	});
+	afterEach(async () => {
+		proxy.close();
+		await db.close();
+	});
+
+	test("statements fail as an outage, and later ones get new connections", async () => {
+		const warnings = ignoreWarnings();
+		const outage = (work: Promise<unknown>) => work.then(() => false, isOutage);
+		const others: Promise<boolean>[] = [];
+		const transaction = db.transaction(async (tx) => {
+			await tx.query("select 1");
+			proxy.freeze();
+			others.push(outage(db.query("select 1")), outage(db.sequelize.query("select 1")));
+			await tx.query("select 1");
+		});
+		expect(await outage(transaction)).toBe(true);
+		expect(await Promise.all(others)).toEqual([true, true]);
+		expect(await db.query("select 1 as one")).toEqual([{ one: 1 }]);
+		expect(db.poolUse).toMatchObject({ busy: 0 });
+		warnings.mockRestore();
+	});
+});
+
+test("a transaction whose connection is lost between two statements fails as an outage", async () => {
+	const warnings = ignoreWarnings();
+	const db = new Database({ url, poolSize: 1 });
+	const lost = db.transaction(async (tx) => {
+		const [row] = await tx.query<{ pid: number }>("select pg_backend_pid() as pid");
+		const terminate = "select pg_terminate_backend($1, 5000)";
+		await databases.query("shipping", terminate, [row!.pid]);
+		await eventually(() => expect(db.poolUse.busy).toBe(0));
+		await tx.query("select 1");
+	});
+	expect(isOutage(await lost.catch((error: unknown) => error))).toBe(true);
+	await db.close();
+	warnings.mockRestore();
+});
+
+test("a transaction can allow its statements more time", async () => {
+	const db = new Database({
+		url: `${url}?application_name=slow`,
+		poolSize: 1,
+		statementMs: 100,
+	});
+	const slow = "select pg_sleep(0.5)::text as slept";
+	const rows = await db.transaction(async (tx) => {
+		tx.limitStatements(60_000);
+		return tx.query(slow);
+	});
+	expect(rows).toEqual([{ slept: "" }]);
+	const error = await db.query(slow).catch((error: unknown) => error);
+	expect(isOutage(error)).toBe(true);
+	await db.close();
+	await eventually(async () => expect(await connections("slow")).toBe(0));
 });
 
 describe("insertNew", () => {

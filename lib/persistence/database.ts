@@ -9,6 +9,7 @@ import {
 	connectionManagerOf,
 	connectionOf,
 	dialectModule,
+	limitSilence,
 	overrideParsers,
 	wrapQueries,
 } from "./sequelize-internals.ts";
@@ -50,6 +51,8 @@ export interface Queryable {
 export interface Tx extends Queryable {
 	/** For Sequelize models: `Model.update(…, { transaction: tx.handle })`. */
 	readonly handle: Transaction;
+	/** Replaces the time limit of the transaction's statements, in milliseconds. */
+	limitStatements(milliseconds: number): void;
 }
 
 interface DatabaseOptions {
@@ -57,7 +60,16 @@ interface DatabaseOptions {
 	readonly poolSize: number;
 	readonly echo?: (statement: string) => void;
 	readonly tracer?: Tracer | undefined;
+	/** Milliseconds without a response after which a statement fails; {@link STATEMENT_MS}. */
+	readonly statementMs?: number;
 }
+
+/**
+ * Milliseconds without a response after which a statement fails, with an error that `isOutage`
+ * accepts, and its connection is closed: the host of Postgres may have vanished. More than any
+ * statement needs that does not set a limit of its own.
+ */
+const STATEMENT_MS = 60_000;
 
 /** Parsers of the wire form by Postgres type OID. */
 const wireForm: ReadonlyMap<number, (text: string) => unknown> = new Map<
@@ -100,16 +112,18 @@ export class Database implements Queryable {
 	readonly #connections: ReturnType<typeof connectionManagerOf>;
 	readonly #echo: DatabaseOptions["echo"];
 	readonly #tracer: Tracer | undefined;
+	readonly #statementMs: number;
 
-	constructor({ url, poolSize, echo, tracer }: DatabaseOptions) {
+	constructor({ url, poolSize, echo, tracer, statementMs = STATEMENT_MS }: DatabaseOptions) {
 		this.#echo = echo;
 		this.#tracer = tracer;
+		this.#statementMs = statementMs;
 		this.sequelize = new Sequelize(url, {
 			dialect: "postgres",
-			dialectModule,
+			dialectModule: dialectModule(statementMs),
 			logging: echo ? (statement) => echo(statement) : false,
 			pool: { max: poolSize, min: 0, acquire: ACQUIRE_MS, idle: 60_000 },
-			dialectOptions: { keepAlive: true },
+			dialectOptions: { keepAlive: true, connectionTimeoutMillis: CONNECT_MS },
 			define: { timestamps: false, underscored: true },
 		});
 		this.sequelize.addHook("afterConnect", (connection) =>
@@ -157,10 +171,19 @@ export class Database implements Queryable {
 	transaction<T>(work: (tx: Tx) => Promise<T>): Promise<T> {
 		return this.sequelize.transaction(async (handle) => {
 			const connection = connectionOf(handle);
-			return work({
-				handle,
-				query: (statement, values) => this.#run(connection, statement, values),
-			});
+			let limited = false;
+			try {
+				return await work({
+					handle,
+					query: (statement, values) => this.#run(connection, statement, values),
+					limitStatements(milliseconds) {
+						limited = true;
+						limitSilence(connection, milliseconds);
+					},
+				});
+			} finally {
+				if (limited) limitSilence(connection, this.#statementMs);
+			}
 		});
 	}
 

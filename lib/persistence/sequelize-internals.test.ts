@@ -1,3 +1,4 @@
+import type { Socket } from "node:net";
 import { afterAll, beforeAll, expect, test } from "@jest/globals";
 import { DataTypes, Op } from "sequelize";
 import { type Databases, makeDatabases } from "../../test/support/databases.ts";
@@ -39,6 +40,21 @@ test("the connection manager has the members that Database uses", async () => {
 	expect(db.poolUse.busy).toBe(1);
 	connectionManagerOf(db.sequelize).releaseConnection(connection);
 	expect(db.poolUse.busy).toBe(0);
+});
+
+test("the time limit of a silent connection applies to statements only", async () => {
+	const manager = connectionManagerOf(db.sequelize);
+	const connection = await manager.getConnection({ type: "write" });
+	const { stream } = (connection as unknown as { connection: { stream: Socket } }).connection;
+	expect(stream.timeout).toBe(60_000);
+	stream.emit("timeout");
+	expect((await connection.query("select 1 as one")).rows).toEqual([{ one: 1 }]);
+	const waiting = connection.query("select pg_sleep(60)");
+	stream.emit("timeout");
+	await expect(waiting).rejects.toMatchObject({ code: "ETIMEDOUT" });
+	const { processID } = connection as unknown as { processID: number };
+	await db.query("select pg_terminate_backend($1, 5000)", [processID]);
+	manager.releaseConnection(connection);
 });
 
 test("models, statements and transactions read the same types and share the pool", async () => {

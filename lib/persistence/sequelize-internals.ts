@@ -1,3 +1,4 @@
+import type { Socket } from "node:net";
 import pg, { type Client, type ClientConfig } from "pg";
 import {
 	ConnectionAcquireTimeoutError,
@@ -9,9 +10,9 @@ import {
 import { timeLeft } from "../context/call-context.ts";
 
 /*
- * The only file that uses private members of Sequelize's connection manager, of its pool, of its
- * type parsers and of its query generator. sequelize-internals.test.ts fails if an upgrade changes
- * them.
+ * The only file that uses private members of pg's client, and of Sequelize's connection manager, of
+ * its pool, of its type parsers and of its query generator. sequelize-internals.test.ts fails if an
+ * upgrade changes them.
  */
 
 /**
@@ -50,8 +51,49 @@ class ErrorHandlingClient extends pg.Client {
 		this.on("error", () => Object.assign(this, { _invalid: true }));
 	}
 }
-/** The `dialectModule` of a Sequelize: pg with a client that survives early errors. */
-export const dialectModule: object = Object.create(pg, { Client: { value: ErrorHandlingClient } });
+/**
+ * The `dialectModule` of a Sequelize: pg with a client that survives early errors, and that ends a
+ * connection on which a statement gets no response.
+ * @param statementMs milliseconds without a response
+ */
+export const dialectModule = (statementMs: number): object => {
+	class LimitedClient extends ErrorHandlingClient {
+		constructor(config: ClientConfig) {
+			super(config);
+			this.once("connect", () => endIfSilent(this, statementMs));
+		}
+	}
+	return Object.create(pg, { Client: { value: LimitedClient } });
+};
+
+/** The used part of pg's client. */
+interface ClientState {
+	readonly connection: { readonly stream: Socket };
+	/** False while a statement is executed. */
+	readonly readyForQuery: boolean;
+	readonly _ending: boolean;
+}
+const stateOf = (client: unknown): ClientState => client as ClientState;
+
+/**
+ * Ends a connection that waits for the server and gets no data. The kernel retransmits for about 15
+ * minutes to a host that has vanished. The socket's own timer is refreshed with its data, so that a
+ * statement costs no timer, and it does not keep the process running.
+ */
+function endIfSilent(client: Client, milliseconds: number): void {
+	const { stream } = stateOf(client).connection;
+	stream.setTimeout(milliseconds);
+	stream.on("timeout", () => {
+		const { readyForQuery, _ending } = stateOf(client);
+		if (readyForQuery && !_ending) return;
+		const error = new Error(`Postgres sent no response for ${stream.timeout} ms`);
+		// A code that `isOutage` accepts: the statement may have taken effect.
+		stream.destroy(Object.assign(error, { code: "ETIMEDOUT" }));
+	});
+}
+/** Replaces the time limit for a response on a connection. */
+export const limitSilence = (client: Client, milliseconds: number): void =>
+	void stateOf(client).connection.stream.setTimeout(milliseconds);
 
 export const connectionManagerOf = (sequelize: Sequelize): ConnectionManager =>
 	(sequelize as unknown as { connectionManager: ConnectionManager }).connectionManager;

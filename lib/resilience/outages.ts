@@ -19,6 +19,9 @@ const SOCKET_ERROR = /^(ECONN|EPIPE|ETIMEDOUT|EHOSTUNREACH|ENETUNREACH|ENOTFOUND
  * 08, 53, 57).
  */
 const SQLSTATE = /^(08|53|57)[0-9A-Z]{3}$/;
+/** Errors without a code. A connection that was lost between two statements is not queryable. */
+const LOST_CONNECTION =
+	/^Connection terminated|is not queryable$|timeout exceeded when trying to connect|ConnectionManager/;
 const SEQUELIZE = /^Sequelize(Connection|HostNot|AccessDenied|InvalidConnection)/;
 
 /**
@@ -47,11 +50,7 @@ export function isOutage(error: unknown): boolean {
 	if (retryable === true || NO_RESPONSE.has(type)) return true;
 	if (typeof code === "string" && (SOCKET_ERROR.test(code) || SQLSTATE.test(code))) return true;
 	if (typeof name === "string" && SEQUELIZE.test(name)) return true;
-	if (
-		typeof message === "string" &&
-		/^Connection terminated|timeout exceeded when trying to connect|ConnectionManager/.test(message)
-	)
-		return true;
+	if (typeof message === "string" && LOST_CONNECTION.test(message)) return true;
 	return parent !== undefined && parent !== error && isOutage(parent);
 }
 

@@ -146,6 +146,8 @@ async function rename(
 	to: string,
 	merge: boolean,
 ): Promise<{ changed: number }> {
+	// The branch can have a million products.
+	tx.limitStatements(products.actions.renameCategory.timeout);
 	await tx.query(LOCK_CATEGORIES);
 	if (!merge) {
 		const [row] = await tx.query<{ taken: boolean }>(IS_TAKEN, [from, to]);

@@ -2,6 +2,8 @@ import { Database, sql } from "../../lib/persistence/database.ts";
 import { canonicalEmail } from "../../lib/text/email.ts";
 
 const PAGE_SIZE = 1000;
+/** Milliseconds for a statement, which may read all users. */
+const STATEMENT_MS = 600_000;
 /** Addresses that are certainly canonical: nearly all, so that few leave the database. */
 const CANONICAL =
 	"^[a-z0-9_+-]+(\\.[a-z0-9_+-]+)*@[a-z0-9]+(-+[a-z0-9]+)*(\\.[a-z0-9]+(-+[a-z0-9]+)*)*\\.[a-z]+$";
@@ -39,7 +41,7 @@ interface CanonicalEmails {
  * signs in as before. Safe to repeat, and to run while nodes of any version are active.
  */
 export async function canonicalizeEmails(url: string): Promise<CanonicalEmails> {
-	const db = new Database({ url, poolSize: 1 });
+	const db = new Database({ url, poolSize: 1, statementMs: STATEMENT_MS });
 	const problems: string[] = [];
 	let changed = 0;
 	try {
