@@ -3,6 +3,11 @@ import { type Database, sql } from "../persistence/database.ts";
 import type { ConsumerState } from "./stream-state.ts";
 
 /**
+ * The stored progress in the stream `$2`, which ends at `$6`: a stream that was restored or
+ * truncated numbers other messages like lost ones.
+ */
+const STORED = "case when p.stream = $2 then least(p.seq, $6::bigint) else 0 end";
+/**
  * Stores the progress of a consumer, and begins a refill if the stream has discarded later
  * messages. A consumer without stored progress has processed only what it acknowledged: nothing if
  * it is new.
@@ -12,10 +17,8 @@ const TRACK = sql(
 	`insert into stream_positions as p (consumer, stream, seq, refill)
 	values ($1, $2, greatest($3::bigint, $4::bigint - 1),
 		case when $4 > $5::bigint + 1 then '{}'::jsonb end)
-	on conflict (consumer) do update set stream = $2,
-		seq = greatest(case when p.stream = $2 then p.seq else 0 end, $3, $4 - 1),
-		refill = case when $4 > case when p.stream = $2 then p.seq else 0 end + 1
-			then '{}'::jsonb else p.refill end
+	on conflict (consumer) do update set stream = $2, seq = greatest(${STORED}, $3, $4 - 1),
+		refill = case when $4 > ${STORED} + 1 then '{}'::jsonb else p.refill end
 	returning refill is not null as refilling`,
 );
 const LEASE_SECONDS = 30;
@@ -96,6 +99,7 @@ export function streamRefill({ db, sourcesOf, read, accept, onProgress }: Refill
 				unacknowledged === 0 ? last : acked,
 				first,
 				acked,
+				last,
 			]);
 			if (tracked!.refilling && !refilling.has(consumer)) onProgress(consumer, "begun");
 			if (tracked!.refilling) refilling.add(consumer);

@@ -1,0 +1,59 @@
+import { afterAll, beforeAll, beforeEach, expect, test } from "@jest/globals";
+import { type Databases, makeDatabases } from "../../test/support/databases.ts";
+import { Database, databaseUrl } from "../persistence/database.ts";
+import { streamRefill } from "./stream-refill.ts";
+import type { ConsumerState } from "./stream-state.ts";
+
+let databases: Databases;
+let db: Database;
+beforeAll(async () => {
+	databases = await makeDatabases(["shipping"]);
+	db = new Database({ url: databaseUrl(databases.pattern, "shipping"), poolSize: 2 });
+});
+afterAll(async () => {
+	await db?.close();
+	await databases?.drop();
+});
+beforeEach(() => db.query("truncate stream_positions"));
+
+const CONSUMER = "shipping-order-all";
+const refillOf = () =>
+	streamRefill({
+		db,
+		sourcesOf: () => [],
+		read: async () => [],
+		accept: async () => undefined,
+		onProgress: () => undefined,
+	});
+const state = (fields: Partial<ConsumerState>): ConsumerState => ({
+	consumer: CONSUMER,
+	stream: "EVENTS 2026-01-01",
+	first: 1,
+	last: 100,
+	acked: 100,
+	unacknowledged: 0,
+	...fields,
+});
+
+test("a consumer that has read all discarded messages is not refilled", async () => {
+	const { track, progress } = refillOf();
+	expect(await track(state({}))).toBe(false);
+	expect(await track(state({ first: 101, last: 120, acked: 100, unacknowledged: 20 }))).toBe(false);
+	expect(await progress([CONSUMER])).toEqual(new Map([[CONSUMER, 100]]));
+});
+
+test("a consumer is refilled after a stream that lost its end discards new messages", async () => {
+	const { track, progress } = refillOf();
+	expect(await track(state({}))).toBe(false);
+	expect(await track(state({ last: 50, acked: 0, unacknowledged: 50 }))).toBe(false);
+	expect(await progress([CONSUMER])).toEqual(new Map([[CONSUMER, 50]]));
+	expect(await track(state({ first: 80, last: 120, acked: 0, unacknowledged: 41 }))).toBe(true);
+});
+
+test("a consumer is refilled after a stream that was created again discards messages", async () => {
+	const { track } = refillOf();
+	await track(state({}));
+	const recreated = { stream: "EVENTS 2026-02-01", acked: 0 };
+	expect(await track(state({ ...recreated, first: 1, unacknowledged: 100 }))).toBe(false);
+	expect(await track(state({ ...recreated, first: 2, unacknowledged: 99 }))).toBe(true);
+});
