@@ -47,6 +47,9 @@ make_secrets() {
 	secret admin_password "$(random)"
 	# Empty: sends no e-mail. Otherwise smtp://user:password@host:587.
 	secret smtp_url ""
+	# Required by PAYMENT_PROVIDER=stripe (docs/payments.md).
+	secret stripe_secret_key ""
+	secret stripe_webhook_secret ""
 }
 
 # Waits until these containers are healthy. Fails once the engine reports one as unhealthy.

@@ -293,6 +293,25 @@ test("TRUST_PROXY is the operator's value, or 1 for the edge", () => {
 	);
 });
 
+test("payments receive the operator's provider, its secrets and the shop's address", () => {
+	const given = {
+		PAYMENT_PROVIDER: "stripe",
+		PAYMENT_WINDOW_MINUTES: "5",
+		PUBLIC_URL: "https://shop.example.com",
+	};
+	const secrets = { STRIPE_SECRET_KEY: "sk_test_1", STRIPE_WEBHOOK_SECRET: "whsec_1" };
+	const received = { ...given, PAYMENT_WINDOW_MINUTES: 5 };
+	expect(
+		compose("docker-compose.yml", { ...given, ...secrets }).services.payments!.environment,
+	).toMatchObject({ ...received, ...secrets });
+	expect(overlaid({ ...given, ...secrets }).payments!.environment).toMatchObject({
+		...received,
+		STRIPE_SECRET_KEY_FILE: "/run/secrets/stripe_secret_key",
+		STRIPE_WEBHOOK_SECRET_FILE: "/run/secrets/stripe_webhook_secret",
+	});
+	expect(readEnv(plain.services.payments!.environment).PAYMENT_PROVIDER).toBe("simulated");
+});
+
 /** Services after merging both files. */
 function overlaid(given: Readonly<Record<string, string>> = {}): Record<string, ComposeService> {
 	const production = compose("docker-compose.prod.yml", given);

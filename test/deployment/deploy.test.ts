@@ -1,7 +1,9 @@
-import { rmSync, statSync } from "node:fs";
+import { readdirSync, readFileSync, rmSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, describe, expect, test } from "@jest/globals";
+import { parse } from "yaml";
 import { type Checkout, makeCheckout } from "../support/checkout.ts";
+import { root } from "../support/databases.ts";
 
 let checkout: Checkout;
 afterEach(() => checkout.remove());
@@ -36,6 +38,16 @@ describe("scripts/deploy.sh on one host", () => {
 
 		expect(deploy("v2", env).output).not.toContain("made secrets");
 		expect(checkout.read("secrets/postgres_password")).toBe(password);
+	});
+
+	test("creates every secret of production", () => {
+		onHost()("v1");
+		const { secrets } = parse(readFileSync(join(root, "docker-compose.prod.yml"), "utf8"), {
+			merge: true,
+		});
+		expect(readdirSync(join(checkout.folder, "secrets")).sort()).toEqual(
+			Object.keys(secrets).sort(),
+		);
 	});
 
 	test("migrates, then replaces one service at a time after its successor is healthy", () => {

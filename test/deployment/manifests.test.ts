@@ -223,6 +223,24 @@ withKubectl.each(overlays)(title, (overlay) => {
 		}
 	});
 
+	test("payments receive the provider, its optional keys and the shop's address", () => {
+		const payments = (nodes as Workload[]).filter(
+			({ metadata }) => metadata.labels!["app.kubernetes.io/name"] === "payments",
+		);
+		expect(payments.length).toBeGreaterThan(0);
+		const keys = ["STRIPE_SECRET_KEY", "STRIPE_WEBHOOK_SECRET"];
+		for (const workload of payments) {
+			const [container] = containersOf(workload);
+			const env = settingsOf(container!, workload, (kind, name) => named(kind, name)?.data);
+			expect(env).toMatchObject({
+				PAYMENT_PROVIDER: "simulated",
+				PUBLIC_URL: expect.stringMatching(/^https?:/),
+			});
+			const optional = container!.env!.filter(({ valueFrom }) => valueFrom?.secretKeyRef?.optional);
+			expect(optional.map(({ name }) => name)).toEqual(keys);
+		}
+	});
+
 	test("every node has probes and a sufficient grace period", () => {
 		expect(
 			violators(nodes, ({ spec }) => containersOf({ spec } as Workload).every(hasProbes)),
@@ -303,6 +321,17 @@ withKubectl.each(overlays)(title, (overlay) => {
 				matches(spec.podSelector.matchLabels ?? {}, it.spec.template.metadata.labels),
 			);
 		expect(violators(of("NetworkPolicy"), selects)).toEqual([]);
+	});
+
+	test("payments may connect to the provider, and no other node to port 443", () => {
+		const open = of("NetworkPolicy").filter(({ spec: { egress = [] } }) =>
+			(egress as { ports: { port: number }[] }[]).some(({ ports }) =>
+				ports.some(({ port }) => port === 443),
+			),
+		);
+		expect(open.map(({ spec }) => spec.podSelector.matchLabels)).toEqual([
+			{ "app.kubernetes.io/name": "payments" },
+		]);
 	});
 
 	test("the two colors differ only in their name", () => {
