@@ -213,6 +213,12 @@ withKubectl.each(overlays)(title, (overlay) => {
 		expect(mounted.filter((name) => name && !named("ConfigMap", name))).toEqual([]);
 	});
 
+	test("every container has each environment variable once", () => {
+		const unique = ({ env = [] }: Container) =>
+			new Set(env.map(({ name }) => name)).size === env.length;
+		expect(violatingContainers(unique)).toEqual([]);
+	});
+
 	test("containers of the shop receive only known and valid settings", () => {
 		for (const { workload, container } of containers.filter(({ container }) =>
 			isShopContainer(container),
