@@ -1,15 +1,15 @@
-import { spawn } from "node:child_process";
+import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { createInterface } from "node:readline";
 import { afterEach, expect, test } from "@jest/globals";
 
-const running = new Set<ReturnType<typeof spawn>>();
+const running = new Set<ChildProcess>();
 afterEach(() => {
 	for (const child of running) child.kill("SIGKILL");
 });
 
-/** Runs `body` as the main function of a program; `lines` is its complete output. */
-function start(body: string) {
+/** Runs `body` as the main function of a program, whose output waits for a reader. */
+function run(body: string) {
 	const imports = `import { runProgram } from "${new URL("lifecycle.ts", import.meta.url)}";
 		import { StartError } from "${new URL("start-error.ts", import.meta.url)}";`;
 	const source = `${imports} runProgram("shop", async (program) => { ${body} });`;
@@ -17,6 +17,12 @@ function start(body: string) {
 		stdio: ["ignore", "pipe", "pipe"],
 	});
 	running.add(child);
+	return child;
+}
+
+/** Runs `body` as the main function of a program; `lines` is its complete output. */
+function start(body: string) {
+	const child = run(body);
 	const lines: string[] = [];
 	const waiting = new Map<string, () => void>();
 	for (const stream of [child.stdout, child.stderr])
@@ -152,4 +158,31 @@ test("Ctrl-C delivered twice counts once; pressing it again forces the exit", as
 		signal: null,
 		lines: ["ready", "stopping", "still stopping"],
 	});
+});
+
+test("runProgram exits only after its output has been read", async () => {
+	const child = run(`
+		program.onEnd(1000, () => console.error("ending"));
+		console.log("x".repeat(1_000_000));
+		await program.stop();
+	`);
+	await once(child.stderr, "data");
+	let bytes = 0;
+	child.stdout.on("data", (chunk: Buffer) => {
+		bytes += chunk.length;
+	});
+	expect(await once(child, "close")).toEqual([0, null]);
+	expect(bytes).toBe(1_000_001);
+});
+
+test("a signal or a failure ends a program whose output is never read", async () => {
+	const print = 'console.log("x".repeat(1_000_000)); console.error("printed");';
+	const waiting = run(`${print} await program.stop();`);
+	await once(waiting.stderr, "data");
+	waiting.kill("SIGTERM");
+	expect(await once(waiting, "exit")).toEqual([0, null]);
+	expect(await once(run(`${print} throw new StartError("this is wrong")`), "exit")).toEqual([
+		1,
+		null,
+	]);
 });

@@ -9,6 +9,13 @@ type Release = (elapsed: number) => unknown;
  */
 const ECHO_MS = 500;
 
+/**
+ * Time to write the remaining output after a signal or a failure: a reader that reads no log lines
+ * must not prevent the exit. A program that ends by itself waits without a limit, because its output
+ * is its result, which `less` reads page by page.
+ */
+const OUTPUT_MS = 1000;
+
 /** Log of a process, such as a logger of Moleculer. */
 export interface ProgramLog {
 	warn(message: string): void;
@@ -29,7 +36,7 @@ export interface Program {
 	 * receives the milliseconds since the shutdown began. The shutdown waits at most `ms` for it.
 	 */
 	onEnd(ms: number, release: Release): void;
-	/** Releases all resources and exits, with code 0 by default. */
+	/** Releases all resources, writes the remaining output, and exits, with code 0 by default. */
 	stop(exitCode?: number): Promise<never>;
 	/** Exits with code 1 and prints the error: a StartError as one line, others with their stack. */
 	fail(error: unknown): Promise<never>;
@@ -44,13 +51,17 @@ export interface Program {
 const never = new Promise<never>(() => undefined);
 
 /**
- * Runs a program until a signal, `stop` or `fail`. In each case it releases all resources before it
- * exits.
+ * Runs a program until a signal, `stop` or `fail`. In each case it releases all resources and writes
+ * its output before it exits.
  */
 export function runProgram(name: string, main: (program: Program) => Promise<void>): void {
 	const releases: { ms: number; release: Release }[] = [];
 	let endedAt: number | undefined;
 	let code = 0;
+	let interrupt!: () => void;
+	const interruption = new Promise<void>((resolve) => {
+		interrupt = resolve;
+	});
 	// During the start, nothing else may keep the process running.
 	const alive = setInterval(() => undefined, 2 ** 30);
 
@@ -73,6 +84,8 @@ export function runProgram(name: string, main: (program: Program) => Promise<voi
 			const work = Promise.resolve().then(() => release(Date.now() - startedAt));
 			await withTimeout(work, ms).catch(report);
 		}
+		const written = outputWritten();
+		await Promise.race([written, interruption.then(() => withTimeout(written, OUTPUT_MS))]);
 		clearInterval(alive);
 		process.exit(code);
 	}
@@ -99,6 +112,7 @@ export function runProgram(name: string, main: (program: Program) => Promise<voi
 		},
 		fail(error) {
 			code = 1;
+			interrupt();
 			report(error);
 			return end();
 		},
@@ -108,6 +122,7 @@ export function runProgram(name: string, main: (program: Program) => Promise<voi
 		process.on(signal, () => {
 			if (signal === "SIGINT" && endedAt !== undefined && Date.now() - endedAt > ECHO_MS)
 				process.exit(1);
+			interrupt();
 			program.stop();
 		});
 	}
@@ -116,6 +131,16 @@ export function runProgram(name: string, main: (program: Program) => Promise<voi
 	// The process continues after the reader of its output has exited.
 	for (const stream of [process.stdout, process.stderr]) stream.on("error", () => undefined);
 	main(program).catch(program.fail);
+}
+
+/**
+ * Resolves when stdout and stderr have been written, or have no reader. Writes to a pipe are queued
+ * while it is full, and process.exit() discards the queue.
+ */
+async function outputWritten(): Promise<void> {
+	const flush = (stream: NodeJS.WriteStream) =>
+		new Promise<void>((resolve) => stream.write("", () => resolve()));
+	await Promise.all([process.stdout, process.stderr].map(flush));
 }
 
 /** @throws StartError with the message `late` after `ms` milliseconds */
