@@ -66,20 +66,42 @@ healthy() {
 	return 1
 }
 
+# Prints the containers of a service, except the given ones.
+others() { compose ps -q "$1" | grep -vxF "$(printf '%s\n' "${@:2}")" || true; }
+
+# Removes the containers of a service, except the given ones, at once.
+remove_others() { docker rm -f $(others "$@") >/dev/null 2>&1 || true; }
+
+# Removes containers after they have completed their requests.
+remove() {
+	docker stop "$@" >/dev/null
+	docker rm "$@" >/dev/null
+}
+
+# Runs a command before the script ends, also after a failure, Ctrl-C or a lost connection. No signal
+# interrupts the command.
+at_exit() {
+	trap "trap '' INT TERM HUP; $*" EXIT
+	trap 'exit 130' INT
+	trap 'exit 143' TERM
+	trap 'exit 129' HUP
+}
+
 # Starts as many new containers as there are old ones, waits until they are healthy, then stops the
-# old ones.
+# old ones. An interruption leaves either the old or the new ones: the next run would double the
+# number of both.
 replace() {
 	local service=$1 old new count
 	old=$(compose ps -q "$service")
 	count=$(wc -w <<<"$old")
-	compose up -d --no-build --no-deps --no-recreate --scale "$service=$((2 * count))" "$service"
-	new=$(compose ps -q "$service" | grep -vxF "$old" || true)
-	[ -n "$new" ] && healthy $new || {
-		docker rm -f $new >/dev/null 2>&1 || true
+	at_exit remove_others "$service" $old
+	compose up -d --no-build --no-deps --no-recreate --scale "$service=$((2 * count))" "$service" &&
+		new=$(others "$service" $old) && [ -n "$new" ] && healthy $new ||
 		fail "the new $service does not become healthy; the old one still runs"
-	}
-	docker stop $old >/dev/null
-	docker rm $old >/dev/null
+	# Containers that are removed already do not prevent the removal of the others.
+	at_exit remove $old "|| true"
+	remove $old
+	trap - EXIT INT TERM HUP
 	echo "replaced $count of $service"
 }
 

@@ -86,6 +86,29 @@ describe("scripts/deploy.sh on one host", () => {
 		expect(checkout.containers()).toEqual(deployed("v1"));
 	});
 
+	test.each([
+		["Ctrl-C", "kill -INT $PPID", 130],
+		["SIGTERM", "kill -TERM $PPID", 143],
+		["a lost connection", "kill -HUP $PPID", 129],
+		["a failed start", "exit 1", 1],
+	])("removes the new nodes, and only those, after %s", (_, THEN, expected) => {
+		const deploy = onHost();
+		deploy("v1");
+		const { code, calls } = deploy("v2", { AFTER: "--scale orders=2", THEN });
+		expect(code).toBe(expected);
+		expect(calls.filter((call) => /^(rm|stop)/.test(call))).toEqual(["rm orders_2"]);
+		expect(checkout.containers()).toEqual(deployed("v1"));
+	});
+
+	test("completes the removal of the old nodes after Ctrl-C", () => {
+		const deploy = onHost();
+		deploy("v1");
+		const { code } = deploy("v2", { AFTER: "stop orders_1", THEN: "kill -INT $PPID" });
+		expect(code).toBe(130);
+		const { orders_1, ...others } = deployed("v1");
+		expect(checkout.containers()).toEqual({ ...others, orders_2: "v2" });
+	});
+
 	test("fails if the first version does not become healthy", () => {
 		const { code, errors } = onHost()("v1", { SICK: "v1" });
 		expect({ code, errors }).toMatchObject({
