@@ -107,7 +107,7 @@ function Attribute({ row, name }: { row: AttributeRow; name: string }) {
 					{...value}
 					type={kind === "number" ? "number" : "text"}
 					step="any"
-					hint={kind === "list" ? "Values separated by |" : ""}
+					hint={kind === "list" ? "Values separated by |, or a JSON array" : ""}
 					required
 				/>
 			)}

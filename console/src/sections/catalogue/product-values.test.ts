@@ -45,6 +45,19 @@ describe("the form of a product", () => {
 		expect(readFields(formOf(product))).toEqual(fields);
 	});
 
+	test.each([
+		[["red", "blue"], "red|blue"],
+		[["S|M", "L"], '["S|M","L"]'],
+		[["["], "["],
+		[['["a"]', "b"], '["a"]|b'],
+		[['["a"]'], '["[\\"a\\"]"]'],
+		[[" a", ""], '[" a",""]'],
+	])("keeps the list %j as %s", (list, text) => {
+		const attributes = { sizes: list };
+		expect(attributeRows(attributes)).toEqual([{ name: "sizes", kind: "list", value: text }]);
+		expect(readFields(formOf({ ...product, attributes })).attributes).toEqual(attributes);
+	});
+
 	test("shows the errors of attributes and option names at their inputs", () => {
 		const values = formOf(product);
 		expect(inputOf(values, "attributes.weight")).toBe("attributes[1].value");

@@ -33,18 +33,36 @@ function kindOf(value: AttributeValue): Kind {
 	if (Array.isArray(value)) return "list";
 	return typeof value === "string" ? "text" : (typeof value as "number" | "boolean");
 }
-/** Text of an attribute, such as `red|blue` for a list. */
-const textOfValue = (value: AttributeValue): string =>
-	Array.isArray(value) ? value.join(SEPARATOR) : String(value);
+/** Text of an attribute, such as `red|blue` for a list; a JSON array if a value contains `|`. */
+function textOfValue(value: AttributeValue): string {
+	if (!Array.isArray(value)) return String(value);
+	const joined = value.join(SEPARATOR);
+	return JSON.stringify(listOf(joined)) === JSON.stringify(value) ? joined : JSON.stringify(value);
+}
+
+/** List in a text, which `|` separates or which is a JSON array of texts. */
+function listOf(text: string): string[] {
+	const array = text.startsWith("[") ? jsonArrayOf(text) : undefined;
+	if (array) return array;
+	return text
+		.split(SEPARATOR)
+		.map((one) => one.trim())
+		.filter((one) => one !== "");
+}
+function jsonArrayOf(text: string): string[] | undefined {
+	try {
+		const value: unknown = JSON.parse(text);
+		const isList = Array.isArray(value) && value.every((one) => typeof one === "string");
+		return isList ? value : undefined;
+	} catch {
+		return undefined;
+	}
+}
 
 function attributeOf({ kind, value = "" }: Readonly<Record<string, string>>): AttributeValue {
 	if (kind === "number") return value === "" ? Number.NaN : Number(value);
 	if (kind === "boolean") return value === "true";
-	if (kind !== "list") return value;
-	return value
-		.split(SEPARATOR)
-		.map((one) => one.trim())
-		.filter((one) => one !== "");
+	return kind === "list" ? listOf(value) : value;
 }
 
 /** Fields of a product in every form. Blank ones are undefined, or null if that is a value. */
