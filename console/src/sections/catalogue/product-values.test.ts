@@ -58,6 +58,21 @@ describe("the form of a product", () => {
 		expect(readFields(formOf({ ...product, attributes })).attributes).toEqual(attributes);
 	});
 
+	test("rejects a second attribute with the same name at its name", () => {
+		const values = formOf(product);
+		values.set("attributes[2].name", " color ");
+		const errors = [
+			{
+				field: "attributes[2].name",
+				code: "DUPLICATE_ATTRIBUTE",
+				message: "Row 1 has the same name",
+			},
+		];
+		expect(() => readFields(values)).toThrow(
+			expect.objectContaining({ detail: "Two attributes have the same name", errors }),
+		);
+	});
+
 	test("shows the errors of attributes and option names at their inputs", () => {
 		const values = formOf(product);
 		expect(inputOf(values, "attributes.weight")).toBe("attributes[1].value");

@@ -1,4 +1,5 @@
 import type { ResultOf } from "../../../../clients/typescript/src/index.ts";
+import { ProblemError } from "../../../../clients/typescript/src/index.ts";
 import { numberOf, rowsOf, textOf } from "../../form-values.ts";
 
 export type Product = ResultOf<"products.get">;
@@ -65,7 +66,31 @@ function attributeOf({ kind, value = "" }: Readonly<Record<string, string>>): At
 	return kind === "list" ? listOf(value) : value;
 }
 
-/** Fields of a product in every form. Blank ones are undefined, or null if that is a value. */
+/**
+ * Attributes in the rows of a form.
+ * @throws ProblemError at a name that another row has too, because an attribute has one value
+ */
+function readAttributes(values: FormData): Product["attributes"] {
+	const rows = rowsOf(values, "attributes");
+	const names = rows.map(({ name = "" }) => name);
+	const errors = names.flatMap((name, i) => {
+		const first = names.indexOf(name);
+		const message = `Row ${first + 1} has the same name`;
+		return first < i
+			? [{ field: `attributes[${i}].name`, code: "DUPLICATE_ATTRIBUTE", message }]
+			: [];
+	});
+	if (errors.length > 0) {
+		const detail = "Two attributes have the same name";
+		throw new ProblemError(422, { code: "DUPLICATE_ATTRIBUTE", detail, errors }, new Headers(), 0);
+	}
+	return Object.fromEntries(rows.map((row, i) => [names[i]!, attributeOf(row)]));
+}
+
+/**
+ * Fields of a product in every form. Blank ones are undefined, or null if that is a value.
+ * @throws ProblemError if two attributes have the same name
+ */
 export const readFields = (values: FormData) => ({
 	name: textOf(values, "name"),
 	description: textOf(values, "description") || null,
@@ -73,9 +98,7 @@ export const readFields = (values: FormData) => ({
 	currency: textOf(values, "currency").toUpperCase(),
 	category: textOf(values, "category"),
 	sku: textOf(values, "sku") || null,
-	attributes: Object.fromEntries(
-		rowsOf(values, "attributes").map((row) => [row.name ?? "", attributeOf(row)]),
-	),
+	attributes: readAttributes(values),
 	images: rowsOf(values, "images").map(({ url = "", alt = "" }) => ({ url, alt })),
 });
 
