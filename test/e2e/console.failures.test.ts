@@ -135,6 +135,22 @@ testInBrowser(
 const expectRows = (count: number) =>
 	eventually(async () => expect(await rows().count()).toBe(count));
 
+testInBrowser("a dead letter of an invalid message has a title, and can be discarded", async () => {
+	await shop.databases.query(
+		"carts",
+		`insert into retries (group_name, event_id, event, errors, next_at, dead_at)
+			values ('carts', gen_random_uuid(), '{"text": "{"}',
+				'[{"time": "2026-01-01T00:00:00.000Z", "message": "No JSON"}]', now(), now())`,
+	);
+	await console.page.getByRole("link", { name: "Invalid message" }).click();
+	await console.shows("Invalid message");
+	await console.panel("Event").getByText("Invalid message").waitFor();
+	expect(await console.button("Retry").count()).toBe(0);
+	await confirm("Discard …", "Discard");
+	await console.confirms("The event is discarded.");
+	expect(console.problems).toEqual([]);
+});
+
 testInBrowser("the dead letters of one service have pages", async () => {
 	await shop.databases.query(
 		"carts",

@@ -9,7 +9,7 @@ import { useData } from "../../data.ts";
 import { formatNumber } from "../../format.ts";
 import { href, query } from "../../router.ts";
 import { DiscardButton, RetryButton } from "./dead-letter-actions.tsx";
-import { pageOfEvent, positionOf, selectionOf } from "./selection.ts";
+import { pageOfEvent, positionOf, selectionOf, titleOf } from "./selection.ts";
 import { Tabs, Unavailable } from "./tabs.tsx";
 
 const POLL_MS = 5000;
@@ -19,8 +19,10 @@ type DeadLetter = ResultOf<"operations.listDeadLetters">["rows"][number];
 const columns: readonly Column<DeadLetter>[] = [
 	{
 		title: "Event",
-		cell: ({ service, event_id, type }) => (
-			<Link to={`/failures/${encodeURIComponent(service)}/${event_id}`}>{type}</Link>
+		cell: (letter) => (
+			<Link to={`/failures/${encodeURIComponent(letter.service)}/${letter.event_id}`}>
+				{titleOf(letter)}
+			</Link>
 		),
 	},
 	{ title: "Service", cell: ({ service }) => service },

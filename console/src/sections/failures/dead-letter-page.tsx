@@ -8,6 +8,7 @@ import { useData } from "../../data.ts";
 import { navigate } from "../../router.ts";
 import { DeadLetterActions } from "./dead-letter-actions.tsx";
 import { Subject } from "./dead-letter-list.tsx";
+import { titleOf } from "./selection.ts";
 
 type DeadLetter = ResultOf<"operations.getDeadLetter">;
 /** `i` is the position in the list. */
@@ -26,7 +27,7 @@ export function DeadLetterPage({ service, event_id }: { service: string; event_i
 	);
 	return (
 		<Page
-			title={found.data?.type ?? "Dead letter"}
+			title={found.data ? titleOf(found.data) : "Dead letter"}
 			actions={
 				found.data && <DeadLetterActions of={found.data} onDone={() => navigate("/failures")} />
 			}
@@ -40,7 +41,7 @@ export function DeadLetterPage({ service, event_id }: { service: string; event_i
 						<Panel title="Event">
 							<Facts
 								rows={{
-									Type: letter.type,
+									Type: titleOf(letter),
 									Service: service,
 									Subject: <Subject of={letter} />,
 									Attempts: letter.attempts,

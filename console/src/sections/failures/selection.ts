@@ -23,6 +23,9 @@ export function positionOf(query: URLSearchParams): { after?: string } {
 	return after && UUID.test(after) && query.get("service") ? { after } : {};
 }
 
+/** Title of a dead letter: its type, which an invalid message does not have. */
+export const titleOf = ({ type }: { readonly type: string }): string => type || "Invalid message";
+
 /** Describes a selection: "all dead letters of payments with the type order.*". */
 export const describe = ({ service, type }: Selection): string =>
 	`all dead letters${service ? ` of ${service}` : " of all services"}${
