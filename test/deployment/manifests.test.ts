@@ -1,6 +1,7 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "@jest/globals";
+import { parse } from "yaml";
 import { readEnv } from "../../lib/settings/env.ts";
 import { serviceNames } from "../../lib/settings/node.ts";
 import { settings } from "../../lib/settings/settings.ts";
@@ -32,6 +33,7 @@ const title = possible
 			"kubectl is not installed (https://kubernetes.io/docs/tasks/tools)",
 		);
 
+const text = (file: string) => readFileSync(join(root, file), "utf8");
 const services = serviceNames(join(root, "services"));
 const overlays = readdirSync(join(root, "k8s/overlays"));
 const isShopContainer = ({ image }: Container) => /(^|\/)moleculer-commerce:/.test(image);
@@ -262,6 +264,14 @@ withKubectl.each(overlays)(title, (overlay) => {
 	});
 
 	test("Prometheus scrapes every node", () => {
+		const [documented] = parse(
+			/```yaml\n(- job_name: [^`]+)```/.exec(text("docs/operations.md"))![1]!,
+		);
+		const { scrape_configs } = parse(text("deploy/observability/prometheus.yml"));
+		expect(documented.job_name).toBe(scrape_configs[0].job_name);
+		expect(documented.relabel_configs).toContainEqual(
+			expect.objectContaining({ regex: "health", action: "keep" }),
+		);
 		for (const { spec } of nodes as Workload[]) {
 			const { annotations = {} } = spec.template.metadata;
 			const health = containersOf({ spec } as Workload)[0]!.ports!.find(
@@ -277,7 +287,7 @@ withKubectl.each(overlays)(title, (overlay) => {
 
 	test("NATS has the same configuration as in Compose and in tests", () => {
 		const [config] = of("ConfigMap").flatMap(({ data }) => data?.["nats.conf"] ?? []);
-		expect(config).toBe(readFileSync(join(root, NATS_CONFIG), "utf8"));
+		expect(config).toBe(text(NATS_CONFIG));
 	});
 
 	if (overlay === "dev") return;
@@ -308,13 +318,13 @@ withKubectl.each(overlays)(title, (overlay) => {
 		const nats = named("StatefulSet", "nats")!;
 		expect(nats.spec.replicas).toBe(3);
 		const config = (nats as Workload).spec.template.spec.volumes![0]!.configMap!.name;
-		const { "nats.conf": one, "cluster.conf": text } = named("ConfigMap", config)!.data!;
+		const { "nats.conf": one, "cluster.conf": cluster } = named("ConfigMap", config)!.data!;
 		expect(one).toMatch(/^\s*sync_interval: always$/m);
-		expect(text).toMatch(/^include nats\.conf$/m);
+		expect(cluster).toMatch(/^include nats\.conf$/m);
 		expect((nats as Workload).spec.template.spec.containers[0]).toMatchObject({
 			args: ["--config", "/etc/nats/cluster.conf"],
 		});
-		expect(text!.match(/nats:\/\/nats-\d\.nats-peers:6222/g)).toHaveLength(3);
+		expect(cluster!.match(/nats:\/\/nats-\d\.nats-peers:6222/g)).toHaveLength(3);
 	});
 
 	test("all traffic is denied by default, and every policy selects a workload", () => {
@@ -342,11 +352,11 @@ withKubectl.each(overlays)(title, (overlay) => {
 
 	test("the two colors differ only in their name", () => {
 		if (overlay !== "blue-green") return;
-		const text = (color: string) =>
+		const described = (color: string) =>
 			JSON.stringify(nodes.filter(({ metadata }) => metadata.labels!.color === color))
 				.replaceAll(color, "COLOR")
 				.replace(/(COLOR)-[a-z0-9]{10}/g, "$1");
-		expect(text("green")).toBe(text("blue"));
+		expect(described("green")).toBe(described("blue"));
 		const [blue, green] = ["blue", "green"].map((color) =>
 			readEnv(of("ConfigMap").find(({ metadata }) => metadata.labels?.color === color)!.data!),
 		);
