@@ -65,6 +65,28 @@ testInBrowser(
 	},
 );
 
+testInBrowser("presets replace edited pieces, and a refunded order offers no refund", async () => {
+	const { shipping } = clientOf(shop, admin);
+	const { code } = await shipping.createMethod({ code: "standard", name: "Standard", price: 5 });
+	const { id } = await place(2);
+	await shipping.removeMethod({ code });
+	await console.goto(`/orders/${id}`);
+	await console.button("Refund …").click();
+	const pieces = console.dialog().getByRole("spinbutton");
+	for (const preset of ["Half of the order", "Everything"]) {
+		await console.button(preset).click();
+		await pieces.fill("0");
+		await console.button(preset).click();
+		expect(await pieces.inputValue()).toBe(preset === "Everything" ? "2" : "1");
+	}
+	await console.dialog().getByLabel("Also refund shipping").check();
+	await console.choose("Refund");
+	await console.confirms("€25.00 is refunded.");
+	await console.panel("Payments").getByText("refunded", { exact: true }).waitFor();
+	await console.button("Refund …").waitFor({ state: "hidden" });
+	expect(console.problems).toEqual([]);
+});
+
 testInBrowser("changes by others appear live, and cancelling asks first", async () => {
 	const [{ id }, other] = [await place(1), await place(1)];
 	await console.goto(`/orders/${id}`);

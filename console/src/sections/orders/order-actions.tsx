@@ -5,7 +5,7 @@ import { Form, TextField } from "../../components/form.tsx";
 import { toast } from "../../components/toast.tsx";
 import { useData } from "../../data.ts";
 import type { Order } from "./order.ts";
-import { remainingPieces } from "./refund.rules.ts";
+import { canRefund } from "./refund.rules.ts";
 import { RefundDialog } from "./refund-dialog.tsx";
 
 interface OrderActionsProps {
@@ -21,7 +21,6 @@ export function OrderActions({ order, onChange }: OrderActionsProps) {
 	};
 	const canBeCancelled = status === "pending" || status === "confirmed";
 	const isPaid = status !== "pending" && status !== "cancelled";
-	const refundable = Object.values(remainingPieces(order)).some((pieces) => pieces > 0);
 	return (
 		<>
 			{status === "confirmed" && (
@@ -43,7 +42,7 @@ export function OrderActions({ order, onChange }: OrderActionsProps) {
 				</ActionButton>
 			)}
 			{canBeCancelled && <RetryStuck id={id} onSettled={onChange} />}
-			{isPaid && (refundable || order.shipping_amount > 0) && (
+			{isPaid && canRefund(order) && (
 				<DialogButton label="Refund …">
 					{(close) => <RefundDialog order={order} onClose={close} onDone={settle(close)} />}
 				</DialogButton>

@@ -5,7 +5,13 @@ import { CheckboxField, Form, TextField } from "../../components/form.tsx";
 import { toast } from "../../components/toast.tsx";
 import { formatMoney } from "../../format.ts";
 import type { Order } from "./order.ts";
-import { halfOf, nothingOf, type Pieces, remainingPieces } from "./refund.rules.ts";
+import {
+	canRefundShipping,
+	halfOf,
+	nothingOf,
+	type Pieces,
+	remainingPieces,
+} from "./refund.rules.ts";
 
 interface RefundDialogProps {
 	readonly order: Order;
@@ -16,10 +22,9 @@ interface RefundDialogProps {
 export function RefundDialog({ order, onClose, onDone }: RefundDialogProps) {
 	const { id, currency } = order;
 	const [remaining] = useState(() => remainingPieces(order));
-	const [pieces, setPieces] = useState<Pieces>(() => nothingOf(remaining));
+	const [{ pieces, choice }, setPreset] = useState({ pieces: nothingOf(remaining), choice: 0 });
+	const choose = (pieces: Pieces) => setPreset({ pieces, choice: choice + 1 });
 	const [keyOf] = useState(idempotencyKeys);
-	const canRefundShipping =
-		order.shipping_amount > 0 && !order.refunds.some(({ shipping_amount }) => shipping_amount > 0);
 	const submit = async (values: FormData) => {
 		const reason = String(values.get("reason")).trim();
 		const params = {
@@ -38,16 +43,16 @@ export function RefundDialog({ order, onClose, onDone }: RefundDialogProps) {
 		<Dialog title="Refund" onClose={onClose}>
 			<p>Choose the pieces. Their share of discount and tax is refunded with them.</p>
 			<div class="actions">
-				<button type="button" onClick={() => setPieces(halfOf(remaining))}>
+				<button type="button" onClick={() => choose(halfOf(remaining))}>
 					Half of the order
 				</button>
-				<button type="button" onClick={() => setPieces({ ...remaining })}>
+				<button type="button" onClick={() => choose(remaining)}>
 					Everything
 				</button>
 			</div>
 			<Form action="Refund" danger submit={submit} onCancel={onClose}>
-				{/* A new preset replaces the inputs. */}
-				<fieldset key={JSON.stringify(pieces)}>
+				{/* Choosing a preset replaces the inputs, which may have been edited since the last one. */}
+				<fieldset key={choice}>
 					<legend>Pieces</legend>
 					{order.items.map(({ product_id, name }) => (
 						<TextField
@@ -63,7 +68,7 @@ export function RefundDialog({ order, onClose, onDone }: RefundDialogProps) {
 						/>
 					))}
 				</fieldset>
-				{canRefundShipping && <CheckboxField label="Also refund shipping" name="shipping" />}
+				{canRefundShipping(order) && <CheckboxField label="Also refund shipping" name="shipping" />}
 				<TextField label="Reason" name="reason" />
 			</Form>
 		</Dialog>
