@@ -312,6 +312,19 @@ test("payments receive the operator's provider, its secrets and the shop's addre
 	expect(readEnv(plain.services.payments!.environment).PAYMENT_PROVIDER).toBe("simulated");
 });
 
+test("the edge passes the scheme of the client on, and can terminate TLS as documented", () => {
+	const config = read("deploy/nginx.conf");
+	const [, header] = /proxy_set_header X-Forwarded-Proto (\$\w+);/.exec(config)!;
+	expect(config.replace(/\s+/g, " ")).toContain(
+		`map $http_x_forwarded_proto ${header} { default $http_x_forwarded_proto; "" $scheme; }`,
+	);
+	const [folder] = /(?<=include )\/\S+(?=\/\*\.conf;)/.exec(config)!;
+	const text = read("docs/running.md");
+	const { edge } = parse(/```yaml\n([^`]*443:443[^`]*)```/.exec(text)![1]!).services;
+	expect(edge).toEqual({ ports: ["443:443"], volumes: [`./secrets/tls:${folder}:ro`] });
+	expect(text.match(/(?<=ssl_certificate\w* ).+(?=\/\w+\.pem;)/g)).toEqual([folder, folder]);
+});
+
 /** Services after merging both files. */
 function overlaid(given: Readonly<Record<string, string>> = {}): Record<string, ComposeService> {
 	const production = compose("docker-compose.prod.yml", given);
