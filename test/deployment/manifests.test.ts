@@ -184,6 +184,17 @@ withKubectl.each(overlays)(title, (overlay) => {
 		);
 	});
 
+	test("every Ingress has the host of PUBLIC_URL, and its certificate if that is https", () => {
+		const addresses = of("ConfigMap").flatMap(({ data }) => data?.PUBLIC_URL ?? []);
+		expect(new Set(addresses).size).toBe(1);
+		const { hostname, protocol } = new URL(addresses[0]!);
+		const tls = [{ hosts: [hostname], secretName: "shop-tls" }];
+		for (const { spec } of of("Ingress")) {
+			expect(spec.rules.map(({ host }: { host: string }) => host)).toEqual([hostname]);
+			expect(spec.tls).toEqual(protocol === "https:" ? tls : undefined);
+		}
+	});
+
 	test("every key that a container references exists, and every key is referenced", () => {
 		const referenced = new Set<string>();
 		for (const { container } of containers) {
