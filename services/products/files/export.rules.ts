@@ -27,7 +27,10 @@ export function toCells(product: ExportedProduct, columns: readonly string[]): s
 	const { parent_id, own_fields, options, attributes } = product;
 	const defines = (field: keyof Product) => !parent_id || own_fields.includes(field);
 	return columns.map((column) => {
-		if (column.startsWith(OPTION)) return options?.[column.slice(OPTION.length)] ?? "";
+		if (column.startsWith(OPTION)) {
+			const name = column.slice(OPTION.length);
+			return options && Object.hasOwn(options, name) ? options[name]! : "";
+		}
 		if (column.startsWith(ATTRIBUTE)) {
 			const name = column.slice(ATTRIBUTE.length);
 			const value =
