@@ -289,7 +289,7 @@ describe("on connections to a server that has vanished", () => {
 	});
 });
 
-test("a transaction whose connection is lost between two statements fails as an outage", async () => {
+test("a transaction that loses its connection between statements fails as an outage", async () => {
 	const warnings = ignoreWarnings();
 	const db = new Database({ url, poolSize: 1 });
 	const lost = db.transaction(async (tx) => {

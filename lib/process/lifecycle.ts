@@ -11,8 +11,8 @@ const ECHO_MS = 500;
 
 /**
  * Time to write the remaining output after a signal or a failure: a reader that reads no log lines
- * must not prevent the exit. A program that ends by itself waits without a limit, because its output
- * is its result, which `less` reads page by page.
+ * must not prevent the exit. A program that ends by itself waits without a limit, because its
+ * output is its result, which `less` reads page by page.
  */
 const OUTPUT_MS = 1000;
 
@@ -51,8 +51,8 @@ export interface Program {
 const never = new Promise<never>(() => undefined);
 
 /**
- * Runs a program until a signal, `stop` or `fail`. In each case it releases all resources and writes
- * its output before it exits.
+ * Runs a program until a signal, `stop` or `fail`. In each case it releases all resources and
+ * writes its output before it exits.
  */
 export function runProgram(name: string, main: (program: Program) => Promise<void>): void {
 	const releases: { ms: number; release: Release }[] = [];

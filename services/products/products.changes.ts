@@ -135,7 +135,7 @@ export const updateProduct = (
 
 /**
  * Removes a product and its variants from the catalogue. A parent that has lost its last variant
- * gets the availability of its own stock; if the inventory is unavailable, with the next comparison.
+ * gets the availability of its own stock: if the inventory fails, at the next comparison.
  * @throws the errors of the action `products.remove`
  */
 export async function removeProduct(

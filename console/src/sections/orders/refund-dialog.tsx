@@ -51,7 +51,7 @@ export function RefundDialog({ order, onClose, onDone }: RefundDialogProps) {
 				</button>
 			</div>
 			<Form action="Refund" danger submit={submit} onCancel={onClose}>
-				{/* Choosing a preset replaces the inputs, which may have been edited since the last one. */}
+				{/* A preset replaces the inputs, which may have been edited since the last one. */}
 				<fieldset key={choice}>
 					<legend>Pieces</legend>
 					{order.items.map(({ product_id, name }) => (
