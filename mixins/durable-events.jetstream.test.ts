@@ -147,6 +147,60 @@ describeWith(["nats-server"], "events on JetStream", () => {
 		await waitForEffects("shipping", [...early, ...late, ...later]);
 	});
 
+	test.each([
+		["a new", true],
+		["a running", false],
+	])("%s node whose database was restored reads lost events again", async (_, restarts) => {
+		const source = await nodes.start([producer()]);
+		const first = await nodes.start([consumer("shipping")]);
+		const [early, late, last] = [makeIds(5), makeIds(5), makeIds(1)];
+		const publishAll = async (ids: readonly string[]) => {
+			for (const id of ids) await orderPublisher(source)("order.created", id);
+		};
+		const waitForEffects = (all: readonly string[]) =>
+			eventually(async () =>
+				expect((await nodes.effects()).sort()).toEqual(
+					all.map((id) => `order.created ${id}`).sort(),
+				),
+			);
+		/** Waits until the progress that the node stores includes the last event. */
+		const storedProgress = () =>
+			eventually(async () => {
+				const [row] = await nodes.databases.query<{ seq: string }>(
+					"shipping",
+					"select seq from stream_positions",
+				);
+				const [end] = await nodes.databases.query<{ seq: string }>(
+					"orders",
+					"select acked_seq as seq from outbox_readers",
+				);
+				expect(row).toEqual(end);
+				return row!.seq;
+			});
+		await publishAll(early);
+		await waitForEffects(early);
+		const progress = await storedProgress();
+		await publishAll(late);
+		await waitForEffects([...early, ...late]);
+		await storedProgress();
+		if (restarts) await nodes.stop(first);
+		const ids = await nodes.databases.query<{ id: string }>(
+			"orders",
+			"select id from outbox where subject = any($1)",
+			[late],
+		);
+		await nodes.databases.query(
+			"shipping",
+			`with receipts as (delete from inbox where event_id = any($1)),
+				lost as (delete from effects where split_part(event, ' ', 2) = any($2))
+			update stream_positions set seq = $3`,
+			[ids.map(({ id }) => id), late, progress],
+		);
+		if (restarts) await nodes.start([consumer("shipping")]);
+		await publishAll(last);
+		await waitForEffects([...early, ...late, ...last]);
+	});
+
 	test("events are published in few batches that keep each subject's order", async () => {
 		const all = makeIds(300);
 		const written = all.flatMap((id) => [`order.created ${id}`, `order.confirmed ${id}`]);

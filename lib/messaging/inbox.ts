@@ -228,6 +228,23 @@ const toFailureJson = (error: unknown) => {
 	return JSON.stringify({ time: new Date().toISOString(), message });
 };
 
+const HAS_UNKNOWN = sql(
+	"inbox_has_unknown",
+	`select exists (select from unnest($2::uuid[]) id
+		where not exists (select from inbox where group_name = $1 and event_id = id)
+			and not exists (select from retries where group_name = $1 and event_id = id)) as found`,
+);
+/** Whether a group has neither processed nor stored one of the events. */
+export async function hasUnknownEvents(
+	db: Queryable,
+	group: string,
+	events: readonly Event[],
+): Promise<boolean> {
+	const ids = events.map(({ id }) => id);
+	const [row] = await db.query<{ found: boolean }>(HAS_UNKNOWN, [group, ids]);
+	return row!.found;
+}
+
 const DELETE_BATCH = 1000;
 /** The margin covers clock differences between two database servers. */
 const DELETE_OLD = `with old as (select group_name, event_id from inbox

@@ -1,13 +1,13 @@
 import { type ConsumerConfig, connect, Events, headers, type JetStreamManager } from "nats";
 import type { Event } from "../contracts/event.ts";
 import { eventBatchBytes } from "../resilience/message-size.ts";
-import { BATCH_FORMAT, packEvents } from "./event-batches.ts";
+import { BATCH_FORMAT, packEvents, unpackEvents } from "./event-batches.ts";
 import type { ConsumerHandle } from "./event-transport.ts";
 import { consumerConfig, consumerName, startConsumer } from "./jetstream-consumer.ts";
 import { natsOptions } from "./nats-options.ts";
 import type { Acknowledged } from "./outbox-destination.ts";
 import { assertMaxPayload } from "./payload-limit.ts";
-import { type StreamSize, streamConfig } from "./stream-config.ts";
+import { nextMessage, type StreamSize, streamConfig } from "./stream-config.ts";
 import {
 	type ConsumerState,
 	consumerState,
@@ -45,6 +45,7 @@ export async function openJetStream(options: StreamOptions) {
 	const prefix = namespace ? `${namespace}.` : "";
 	const stream = namespace ? `EVENTS-${namespace}` : "EVENTS";
 	const subject = (type: string) => `${prefix}events.${type}`;
+	const subjectOf = (pattern: string) => subject(pattern.replace(/\*$/, ">"));
 	const connection = await connect({ ...natsOptions(servers, name), waitOnFirstConnect: true });
 	await assertMaxPayload(connection);
 	const js = connection.jetstream({ timeout: 5000 });
@@ -135,7 +136,7 @@ export async function openJetStream(options: StreamOptions) {
 		): ConsumerHandle {
 			const { ackWait } = options;
 			const consumer = consumerConfig(group, pattern, {
-				subject: subject(pattern.replace(/\*$/, ">")),
+				subject: subjectOf(pattern),
 				ackWait,
 			});
 			return startConsumer({
@@ -151,6 +152,16 @@ export async function openJetStream(options: StreamOptions) {
 		async states(group: string, patterns: readonly string[]): Promise<ConsumerState[]> {
 			const api = await manager();
 			return Promise.all(patterns.map((pattern) => stateOf(api, consumerName(group, pattern))));
+		},
+		/** The events of a pattern in a range of the stream's sequences, by message. */
+		async *eventsBetween(pattern: string, first: number, last: number): AsyncGenerator<Event[]> {
+			const api = await manager();
+			for (let seq = first; seq <= last; seq++) {
+				const message = await nextMessage(api, stream, subjectOf(pattern), seq);
+				if (!message || message.seq > last) return;
+				seq = message.seq;
+				yield unpackEvents(message.string()).events;
+			}
 		},
 		/**
 		 * The share of the stream's limits taken by messages that a consumer has not processed.

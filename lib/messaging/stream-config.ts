@@ -137,13 +137,26 @@ export function streamConfig(
 	};
 }
 /** The message at a sequence; undefined if it was discarded. */
-export async function messageAt(
+export const messageAt = (
 	api: JetStreamManager,
 	stream: string,
 	seq: number,
+): Promise<StoredMsg | undefined> => findMessage(api, stream, { seq });
+/** The first message of a subject, which may have wildcards, at or after a sequence. */
+export const nextMessage = (
+	api: JetStreamManager,
+	stream: string,
+	subject: string,
+	seq: number,
+): Promise<StoredMsg | undefined> => findMessage(api, stream, { seq, next_by_subj: subject });
+
+async function findMessage(
+	api: JetStreamManager,
+	stream: string,
+	query: { readonly seq: number; readonly next_by_subj?: string },
 ): Promise<StoredMsg | undefined> {
 	try {
-		return await api.streams.getMessage(stream, { seq });
+		return await api.streams.getMessage(stream, query);
 	} catch (error) {
 		if (errorCode(error) !== NO_MESSAGE) throw error;
 		return undefined;

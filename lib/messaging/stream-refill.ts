@@ -3,23 +3,27 @@ import { type Database, sql } from "../persistence/database.ts";
 import type { ConsumerState } from "./stream-state.ts";
 
 /**
- * The stored progress in the stream `$2`, which ends at `$6`: a stream that was restored or
+ * The stored progress in the stream `$2`, which ends at `$3`: a stream that was restored or
  * truncated numbers other messages like lost ones.
  */
-const STORED = "case when p.stream = $2 then least(p.seq, $6::bigint) else 0 end";
+const STORED = "case when p.stream = $2 then least(p.seq, $3::bigint) else 0 end";
+const READ_STORED = sql(
+	"stream_position",
+	`select ${STORED} as seq from stream_positions p where consumer = $1`,
+);
 /**
- * Stores the progress of a consumer, and begins a refill if the stream has discarded later
- * messages. A consumer without stored progress has processed only what it acknowledged: nothing if
+ * Stores the progress of a consumer, and begins a refill if `$7`, or if the stream has discarded
+ * later messages. A consumer without stored progress has processed only what it acknowledged: nothing if
  * it is new.
  */
 const TRACK = sql(
 	"stream_track",
 	`insert into stream_positions as p (consumer, stream, seq, refill)
-	values ($1, $2, greatest($3::bigint, $4::bigint - 1),
+	values ($1, $2, greatest($6::bigint, $4::bigint - 1),
 		case when $4 > $5::bigint + 1 then '{}'::jsonb end)
-	on conflict (consumer) do update set stream = $2, seq = greatest(${STORED}, $3, $4 - 1),
-		refill = case when $4 > ${STORED} + 1 then '{}'::jsonb else p.refill end
-	returning refill is not null as refilling`,
+	on conflict (consumer) do update set stream = $2, seq = greatest(${STORED}, $6, $4 - 1),
+		refill = case when $7::boolean or $4 > ${STORED} + 1 then '{}'::jsonb else p.refill end
+	returning seq, refill is not null as refilling`,
 );
 const LEASE_SECONDS = 30;
 /** Claims a refill. After a failure the lease remains, which delays the next attempt. */
@@ -58,18 +62,44 @@ interface RefillOptions {
 	read(source: Source, after: string): Promise<Event[]>;
 	/** Processes events; ignores those already processed. */
 	accept(events: Event[]): Promise<void>;
+	/**
+	 * Whether the database contains no trace of an event in a range of the stream's sequences, all of
+	 * which the consumer has acknowledged.
+	 */
+	hasLostEvents(consumer: string, first: number, last: number): Promise<boolean>;
 	onProgress(consumer: string, progress: "begun" | "done"): void;
 }
 
 /**
  * Refills consumers from the outboxes of the sources after the stream has discarded unread
- * messages. It bypasses the stream, so its size does not limit a refill, and other groups are not
- * affected.
+ * messages, or after the database was restored to a state before messages that it acknowledged. It
+ * bypasses the stream, so its size does not limit a refill, and other groups are not affected.
  */
-export function streamRefill({ db, sourcesOf, read, accept, onProgress }: RefillOptions) {
+export function streamRefill({
+	db,
+	sourcesOf,
+	read,
+	accept,
+	hasLostEvents,
+	onProgress,
+}: RefillOptions) {
 	const refilling = new Set<string>();
 	/** Last recorded state of each consumer, as JSON. */
 	const recorded = new Map<string, string>();
+	/** Last stored sequence of each consumer. */
+	const stored = new Map<string, number>();
+
+	/**
+	 * Whether the database was restored to a state before messages that the consumer acknowledged. A
+	 * node that dies also leaves its stored progress behind them, so their events decide. They are
+	 * read at the start of a process, and if the stored progress has decreased.
+	 */
+	async function wasRestored({ consumer, stream, last, acked }: ConsumerState): Promise<boolean> {
+		const [row] = await db.query<{ seq: number }>(READ_STORED, [consumer, stream, last]);
+		const known = stored.get(consumer) ?? Number.POSITIVE_INFINITY;
+		if (!row || row.seq >= acked || row.seq >= known) return false;
+		return hasLostEvents(consumer, row.seq + 1, acked);
+	}
 
 	async function step(refill: Refill, sources: readonly Source[]): Promise<Refill> {
 		const next: Record<string, Refill[string]> = { ...refill };
@@ -93,18 +123,20 @@ export function streamRefill({ db, sourcesOf, read, accept, onProgress }: Refill
 			const { consumer, stream, first, last, acked, unacknowledged } = state;
 			const text = JSON.stringify(state);
 			if (recorded.get(consumer) === text && !refilling.has(consumer)) return false;
-			const [tracked] = await db.query<{ refilling: boolean }>(TRACK, [
+			const [tracked] = await db.query<{ seq: number; refilling: boolean }>(TRACK, [
 				consumer,
 				stream,
-				unacknowledged === 0 ? last : acked,
+				last,
 				first,
 				acked,
-				last,
+				unacknowledged === 0 ? last : acked,
+				await wasRestored(state),
 			]);
 			if (tracked!.refilling && !refilling.has(consumer)) onProgress(consumer, "begun");
 			if (tracked!.refilling) refilling.add(consumer);
 			else refilling.delete(consumer);
 			recorded.set(consumer, text);
+			stored.set(consumer, tracked!.seq);
 			return tracked!.refilling;
 		},
 		/**

@@ -2,6 +2,7 @@ import type { ServiceBroker } from "moleculer";
 import { startPoller } from "../../lib/async/poller.ts";
 import { type Event, matches } from "../../lib/contracts/event.ts";
 import { registeredServices } from "../../lib/contracts/registered-services.ts";
+import { hasUnknownEvents } from "../../lib/messaging/inbox.ts";
 import type { EventStream } from "../../lib/messaging/jetstream.ts";
 import { consumerName } from "../../lib/messaging/jetstream-consumer.ts";
 import { type Source, streamRefill } from "../../lib/messaging/stream-refill.ts";
@@ -35,7 +36,7 @@ const REFILL_IDLE_MS = 5000;
 
 /**
  * Tracks the progress of a service's consumers in the stream, and refills them from the outboxes
- * after it has discarded unread messages.
+ * after it has discarded unread messages, or after the service's database was restored.
  */
 export function startRefill(
 	{ name, broker, db, logger }: Self,
@@ -50,15 +51,18 @@ export function startRefill(
 		read: ({ name: source, types }, after) =>
 			broker.call<Event[], object>(`${source}.outboxEvents`, { after, types }),
 		accept,
+		async hasLostEvents(consumer, first, last) {
+			for await (const events of stream.eventsBetween(byConsumer.get(consumer)!, first, last))
+				if (await hasUnknownEvents(db, name, events)) return true;
+			return false;
+		},
 		onProgress(consumer, progress) {
 			if (progress === "begun")
-				logger.warn("The stream has discarded unread events; they are read from the outboxes", {
-					consumer,
-				});
-			else
-				logger.info("The events that the stream had discarded were read from the outboxes", {
-					consumer,
-				});
+				logger.warn(
+					"The stream has discarded unread events, or the database was restored; events are read from the outboxes",
+					{ consumer },
+				);
+			else logger.info("The events were read from the outboxes", { consumer });
 		},
 	});
 	const refillPoller = startPoller({
@@ -66,7 +70,7 @@ export function startRefill(
 		idleMs: REFILL_IDLE_MS,
 		poll: () => refill.refillNext([...byConsumer.keys()]),
 		onError: (error) =>
-			logger.warn("Discarded events could not be read from an outbox; will retry", {
+			logger.warn("Events could not be read from an outbox; will retry", {
 				error,
 			}),
 	});
