@@ -13,8 +13,8 @@ const READ_STORED = sql(
 );
 /**
  * Stores the progress of a consumer, and begins a refill if `$7`, or if the stream has discarded
- * later messages. A consumer without stored progress has processed only what it acknowledged: nothing if
- * it is new.
+ * later messages. A consumer without stored progress has processed only what it acknowledged:
+ * nothing if it is new.
  */
 const TRACK = sql(
 	"stream_track",

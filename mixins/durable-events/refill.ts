@@ -28,6 +28,8 @@ export interface ConsumerRefill {
 	stop(): Promise<void>;
 }
 
+const BEGUN =
+	"Events are read from the outboxes: the stream discarded them, or the database was restored";
 /** Much less than the time in which the stream discards a message. */
 const TRACK_INTERVAL_MS = 5000;
 const REFILL_INTERVAL_MS = 1000;
@@ -57,11 +59,7 @@ export function startRefill(
 			return false;
 		},
 		onProgress(consumer, progress) {
-			if (progress === "begun")
-				logger.warn(
-					"The stream has discarded unread events, or the database was restored; events are read from the outboxes",
-					{ consumer },
-				);
+			if (progress === "begun") logger.warn(BEGUN, { consumer });
 			else logger.info("The events were read from the outboxes", { consumer });
 		},
 	});
