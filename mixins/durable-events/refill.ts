@@ -101,12 +101,15 @@ export function startRefill(
 	};
 }
 
-/** The services in the registry that publish events of a pattern. */
-function sourcesOf(broker: ServiceBroker, pattern: string): Source[] {
-	const sources = new Map<string, Source>();
+/**
+ * The services in the registry that publish events of a pattern. Nodes of two versions of a service
+ * declare different types.
+ */
+export function sourcesOf(broker: ServiceBroker, pattern: string): Source[] {
+	const sources = new Map<string, Set<string>>();
 	for (const { name, events } of registeredServices(broker)) {
 		const types = Object.keys(events).filter((type) => matches(pattern, type));
-		if (types.length > 0) sources.set(name, { name, types });
+		if (types.length > 0) sources.set(name, new Set([...(sources.get(name) ?? []), ...types]));
 	}
-	return [...sources.values()];
+	return [...sources].map(([name, types]) => ({ name, types: [...types] }));
 }
