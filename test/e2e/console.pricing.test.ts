@@ -318,6 +318,9 @@ testInBrowser("an existing cart is previewed with tax, shipping and another addr
 	await client.tax.setRates({ rates: [{ country: "DE", name: "VAT", rate: 0.07 }] });
 	const method = { code: "post", name: "Post", price: 3, countries: ["DE"] };
 	await client.shipping.createMethod(method);
+	// Only the codes of methods are unique.
+	const others = ["post-by-air", "post-by-sea"];
+	for (const code of others) await client.shipping.createMethod({ ...method, code, price: 9 });
 	const guest = createClient({ url: shop.url });
 	const { id, token } = await guest.carts.create({});
 	await guest.carts.setLine(
@@ -336,6 +339,12 @@ testInBrowser("an existing cart is previewed with tax, shipping and another addr
 	await label("Postal code").fill("10115");
 	await console.button("Calculate").click();
 	await console.panel("Shipping methods").getByText("Post (applied)").waitFor();
+	const methods = console.panel("Shipping methods").locator("dl > div");
+	expect(await methods.allTextContents()).toEqual([
+		"Post (applied)€3.00",
+		"Post€9.00",
+		"Post€9.00",
+	]);
 	await fact("Taxes", "VAT 7 %").getByText("€2.30").waitFor();
 	await fact("Totals", "Total").last().getByText("€35.10").waitFor();
 	await console.page.getByText("A guest needs an e-mail address to order.").waitFor();
@@ -346,7 +355,7 @@ testInBrowser("an existing cart is previewed with tax, shipping and another addr
 	await label("Country").fill("XX");
 	await console.button("Calculate").click();
 	await invalid("country").waitFor();
-	await client.shipping.removeMethod({ code: "post" });
+	for (const code of ["post", ...others]) await client.shipping.removeMethod({ code });
 	await client.tax.setRates({ rates: [] });
 	expect(console.problems).toEqual([]);
 });

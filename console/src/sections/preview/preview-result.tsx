@@ -129,14 +129,16 @@ function ShippingMethods({ preview }: { preview: Preview }) {
 	return (
 		<Panel title="Shipping methods">
 			{shipping_methods.length === 0 && <Empty>No method delivers the cart.</Empty>}
-			<Facts
-				rows={Object.fromEntries(
-					shipping_methods.map(({ code, name, price }) => [
-						code === shipping_method ? `${name} (applied)` : name,
-						<Money key={code} amount={price} currency={currency} />,
-					]),
-				)}
-			/>
+			<dl class="facts">
+				{shipping_methods.map(({ code, name, price }) => (
+					<div key={code}>
+						<dt>{code === shipping_method ? `${name} (applied)` : name}</dt>
+						<dd>
+							<Money amount={price} currency={currency} />
+						</dd>
+					</div>
+				))}
+			</dl>
 		</Panel>
 	);
 }
