@@ -1,4 +1,7 @@
-import { readFile, writeFile } from "node:fs/promises";
+import { once } from "node:events";
+import { readdir, readFile, writeFile } from "node:fs/promises";
+import { createServer, request } from "node:http";
+import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { gunzipSync, gzipSync } from "node:zlib";
 import { afterAll, beforeAll, expect, test } from "@jest/globals";
@@ -59,6 +62,41 @@ test("exports a file that imports without changes", async () => {
 	});
 	expect((await run("export", second)).code).toBe(0);
 	expect(gunzipSync(await readFile(second))).toEqual(await readFile(first));
+});
+
+/** Proxy of the shop that forwards only the first part of an export. */
+async function openStallingProxy() {
+	const server = createServer((req, res) => {
+		const { url, method = "GET", headers } = req;
+		const forwarded = request({ port: settings.PORT, path: url, method, headers });
+		req.pipe(forwarded).on("response", (response) => {
+			res.writeHead(response.statusCode!, response.headers);
+			if (url!.includes("/export")) response.once("data", (part: Buffer) => res.write(part));
+			else response.pipe(res);
+		});
+	});
+	await once(server.listen(0, "127.0.0.1"), "listening");
+	const close = () => {
+		server.close();
+		server.closeAllConnections();
+	};
+	return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, close };
+}
+
+test("concurrent exports to one file do not share a draft, and remove it after Ctrl-C", async () => {
+	const file = pathOf("interrupted.csv");
+	const drafts = async () => (await readdir(folder)).filter((name) => /^interrupted/.test(name));
+	const proxy = await openStallingProxy();
+	try {
+		const args = ["export", file, "--url", proxy.url];
+		const programs = [1, 2].map(() => runScript("catalogue", settings, { args }));
+		await eventually(async () => expect(await drafts()).toHaveLength(2));
+		for (const program of programs)
+			expect(await program.stop("SIGINT")).toEqual({ code: 0, errors: "" });
+		expect(await drafts()).toEqual([]);
+	} finally {
+		proxy.close();
+	}
 });
 
 test("names the reason if it cannot start", async () => {

@@ -50,7 +50,13 @@ runProgram("catalogue", async (program) => {
 	program.onEnd(100, clear);
 	const target = { url, token, file, format: formatOf(file), show };
 	if (command === "export") {
-		const rows = await program.step(exportFile(target));
+		const cancellation = new AbortController();
+		const work = exportFile(target, cancellation.signal);
+		program.onEnd(1000, () => {
+			cancellation.abort();
+			return work.catch(() => undefined);
+		});
+		const rows = await program.step(work);
 		clear();
 		console.log(`${rows} lines written to ${file}`);
 		return void (await program.stop());

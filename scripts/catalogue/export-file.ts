@@ -1,3 +1,4 @@
+import { randomUUID } from "node:crypto";
 import { createWriteStream } from "node:fs";
 import { rename, rm } from "node:fs/promises";
 import { PassThrough } from "node:stream";
@@ -11,11 +12,16 @@ const NEWLINE = 10;
 /**
  * Writes all products to a file, which appears when it is complete. The progress is the number of
  * lines, which in CSV can exceed that of rows.
+ * @param signal cancels the export and removes the incomplete file
  * @returns number of lines
  */
-export async function exportFile({ url, token, file, format, show }: Transfer): Promise<number> {
+export async function exportFile(
+	{ url, token, file, format, show }: Transfer,
+	signal: AbortSignal,
+): Promise<number> {
 	const { req, response } = open(`${url}/api/products/export?format=${format.name}`, {
 		headers: { authorization: `Bearer ${token}` },
+		signal,
 	});
 	req.end();
 	const res = await response;
@@ -27,10 +33,11 @@ export async function exportFile({ url, token, file, format, show }: Transfer): 
 		for (let i = chunk.indexOf(NEWLINE); i >= 0; i = chunk.indexOf(NEWLINE, i + 1)) lines++;
 		show(Math.min(lines, total), total, lines);
 	});
-	const draft = `${file}.part`;
+	// Another export may write the same file at the same time.
+	const draft = `${file}.${randomUUID()}.part`;
 	try {
 		const steps = format.zipped ? [count, createGzip()] : [count];
-		await pipeline([res, ...steps, createWriteStream(draft)]);
+		await pipeline([res, ...steps, createWriteStream(draft)], { signal });
 		await rename(draft, file);
 	} catch (error) {
 		await rm(draft, { force: true });
