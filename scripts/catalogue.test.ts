@@ -83,7 +83,7 @@ async function openStallingProxy() {
 	return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, close };
 }
 
-test("concurrent exports to one file do not share a draft, and remove it after Ctrl-C", async () => {
+test("concurrent exports to one file have separate drafts, and Ctrl-C removes them", async () => {
 	const file = pathOf("interrupted.csv");
 	const drafts = async () => (await readdir(folder)).filter((name) => /^interrupted/.test(name));
 	const proxy = await openStallingProxy();
