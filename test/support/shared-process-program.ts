@@ -33,6 +33,16 @@ registerHooks({
 	},
 });
 
+/** The `write` of a stream whose texts are passed to `take` at once. */
+const writeTo =
+	(take: (text: string | Uint8Array) => void): typeof process.stdout.write =>
+	(text: string | Uint8Array, ...options: unknown[]) => {
+		take(text);
+		const written = options.find((option) => typeof option === "function");
+		written?.();
+		return true;
+	};
+
 async function run({ file, args, env }: Invocation, id: number): Promise<Outcome> {
 	const path = join(root, file);
 	let [output, errors] = ["", ""];
@@ -41,14 +51,13 @@ async function run({ file, args, env }: Invocation, id: number): Promise<Outcome
 	const writes = [process.stdout.write, process.stderr.write] as const;
 	process.argv = [process.execPath, path, ...args];
 	process.env = { ...env };
-	process.stdout.write = (text: string | Uint8Array) => {
-		if (code === undefined) output += text;
-		return true;
-	};
-	process.stderr.write = (text: string | Uint8Array) => {
-		if (code === undefined) errors += text;
-		return true;
-	};
+	const isRunning = () => code === undefined;
+	process.stdout.write = writeTo((text) => {
+		if (isRunning()) output += text;
+	});
+	process.stderr.write = writeTo((text) => {
+		if (isRunning()) errors += text;
+	});
 	const exited = new Promise<void>((resolve) => {
 		process.exit = (status) => {
 			code ??= Number(status ?? process.exitCode ?? 0);
