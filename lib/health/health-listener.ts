@@ -5,28 +5,16 @@ import { metricsOf } from "../observability/metrics/registry.ts";
 import { watchRuntime } from "../observability/metrics/runtime.ts";
 import { StartError } from "../process/start-error.ts";
 import { renderNodeMetrics } from "./node-metrics.ts";
-import { checkDependencies } from "./probes.ts";
+import { checkDependencies, readinessResponse } from "./probes.ts";
 
 type Endpoint = (broker: ServiceBroker) => Promise<{ status: number; content: object | string }>;
 
 const endpoints: Record<string, Endpoint> = {
 	"/health/live": async () => ({ status: 200, content: { status: "alive" } }),
-	"/health/ready": async (broker) => {
-		const { failing } = await checkDependencies(broker);
-		const ready = broker.started && failing.length === 0;
-		return {
-			status: ready ? 200 : 503,
-			content: { status: ready ? "ready" : "not ready", failing },
-		};
-	},
-	"/health/serving": async (broker) => {
-		const { failing, areOptional } = await checkDependencies(broker);
-		const serving = broker.started && areOptional;
-		return {
-			status: serving ? 200 : 503,
-			content: { status: serving ? "serving" : "not serving", failing },
-		};
-	},
+	"/health/ready": async (broker) =>
+		readinessResponse("ready", await checkDependencies(broker), broker.started),
+	"/health/serving": async (broker) =>
+		readinessResponse("serving", await checkDependencies(broker), broker.started),
 	"/metrics": async (broker) => ({ status: 200, content: await renderNodeMetrics(broker) }),
 };
 

@@ -60,6 +60,24 @@ export async function checkDependencies(
 	};
 }
 
+/** Names of the readiness probes: `serving` also succeeds while only optional servers fail. */
+type ReadinessProbe = "ready" | "serving";
+/**
+ * Response of a readiness probe.
+ * @param isOpen whether the node accepts requests: it is neither starting nor stopping
+ */
+export function readinessResponse(
+	probe: ReadinessProbe,
+	{ failing, areOptional }: DependencyCheck,
+	isOpen: boolean,
+): { status: 200 | 503; content: { status: string; failing: readonly string[] } } {
+	const succeeds = isOpen && (probe === "ready" ? failing.length === 0 : areOptional);
+	return {
+		status: succeeds ? 200 : 503,
+		content: { status: succeeds ? probe : `not ${probe}`, failing },
+	};
+}
+
 /** State of each server of this node: true if all its probes succeed within `ms`. */
 export async function probeServers(
 	broker: ServiceBroker,

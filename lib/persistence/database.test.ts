@@ -262,8 +262,18 @@ describe("on connections to a server that has vanished", () => {
 	beforeEach(async () => {
 		proxy = await startProxy(new URL(url));
 		db = new Database({ url: proxy.url, poolSize: 3, statementMs: 1000 });
-		// Opens all connections of the pool.
-		await Promise.all([1, 2, 3].map(() => db.query("select pg_sleep(0.05)")));
+		// Opens all connections of the pool: each transaction waits for the others.
+		const opened = Promise.withResolvers<void>();
+		let missing = 3;
+		await Promise.all(
+			[1, 2, 3].map(() =>
+				db.transaction(async (tx) => {
+					await tx.query("select 1");
+					if (--missing === 0) opened.resolve();
+					await opened.promise;
+				}),
+			),
+		);
 		expect(db.poolUse).toMatchObject({ idle: 3 });
 	});
 	afterEach(async () => {

@@ -1,6 +1,10 @@
 import type { ServiceBroker } from "moleculer";
 import { commonErrors, RETRY_AFTER_SECONDS } from "../../lib/contracts/errors.ts";
-import { checkDependencies, type DependencyCheck } from "../../lib/health/probes.ts";
+import {
+	checkDependencies,
+	type DependencyCheck,
+	readinessResponse,
+} from "../../lib/health/probes.ts";
 import { version } from "../../lib/process/version.ts";
 import { envOf } from "../../lib/settings/env.ts";
 import { healthCheck } from "./cluster-health.ts";
@@ -62,8 +66,8 @@ export function systemEndpoints(
 		"GET /": page(async () => json({ message: "The API is running", docs: "/docs" })),
 		"GET /health": page(async () => json(await health())),
 		"GET /health/live": page(async () => json({ status: "alive" })),
-		"GET /health/ready": page(readiness),
-		"GET /health/serving": page(serving),
+		"GET /health/ready": page(readiness("ready")),
+		"GET /health/serving": page(readiness("serving")),
 		"GET /openapi.json": documentPage(async ({ table }) => openApi(table)),
 		"GET /asyncapi.json": documentPage(async ({ table }) => asyncApi(table)),
 		"GET /docs": documentPage(async () => docsPage),
@@ -98,21 +102,16 @@ function sharedCheck(broker: ServiceBroker): Promise<DependencyCheck> {
 	return running;
 }
 
-// broker.started becomes false when the broker begins to stop, before the listener closes.
-const isOpen = ({ broker, listener }: Gateway): boolean => broker.started && !listener.closing;
-
-/** Not ready while this node starts or stops, or while one of its dependencies does not respond. */
-const readiness: Page = async (gateway) => {
-	const { failing } = await sharedCheck(gateway.broker);
-	const ready = isOpen(gateway) && failing.length === 0;
-	return json({ status: ready ? "ready" : "not ready", failing }, ready ? 200 : 503);
-};
-/** Differs from readiness while only the cache does not respond. */
-const serving: Page = async (gateway) => {
-	const { failing, areOptional } = await sharedCheck(gateway.broker);
-	const isServing = isOpen(gateway) && areOptional;
-	return json({ status: isServing ? "serving" : "not serving", failing }, isServing ? 200 : 503);
-};
+/** Fails while this node starts or stops, or while one of its dependencies does not respond. */
+const readiness =
+	(probe: Parameters<typeof readinessResponse>[0]): Page =>
+	async ({ broker, listener }) => {
+		const check = await sharedCheck(broker);
+		// broker.started becomes false when the broker begins to stop, before the listener closes.
+		const isOpen = broker.started && !listener.closing;
+		const { status, content } = readinessResponse(probe, check, isOpen);
+		return json(content, status);
+	};
 
 const page = (content: Page): Handler =>
 	function (req, res, next) {
