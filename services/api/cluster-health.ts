@@ -34,6 +34,9 @@ export function healthCheck(
 }
 
 async function check(broker: ServiceBroker, seen: Set<string>): Promise<Health> {
+	// Before the pings: while they wait for a hanging node, its heartbeats may be missed, and the
+	// breakers of a node that is not available are not listed.
+	const breakers = openBreakers(broker).map(({ action, state }) => ({ action, state }));
 	const [responding, failing] = await Promise.all([
 		respondingNodes(broker),
 		failingServices(broker),
@@ -48,7 +51,6 @@ async function check(broker: ServiceBroker, seen: Set<string>): Promise<Health> 
 		const count = nodes.get(name)?.size ?? 0;
 		return [name, { status: count > 0 ? "up" : "down", nodes: count }] as const;
 	});
-	const breakers = openBreakers(broker).map(({ action, state }) => ({ action, state }));
 	return {
 		status: services.every(([, { status }]) => status === "up") ? "healthy" : "degraded",
 		services: Object.fromEntries(services),
