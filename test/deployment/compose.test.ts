@@ -95,6 +95,43 @@ test.each([
 	}
 });
 
+/** Settings that the files determine, or that serve other ways of running the shop. */
+const DETERMINED = [
+	"CACHER",
+	"COLOR",
+	"DATABASE_ADMIN_URL",
+	"DATABASE_URL",
+	"DATA_DIR",
+	// Limited by stop_grace_period.
+	"DRAIN_MS",
+	// There is one NATS server.
+	"EVENT_REPLICAS",
+	"HEALTH_PORT",
+	"HOST",
+	"NAMESPACE",
+	"NODEID",
+	"NODE_ENV",
+	// By default, each service has its own.
+	"OTEL_SERVICE_NAME",
+	"PORT",
+	"SERVICES",
+	"STRIPE_API_URL",
+	"TRANSPORTER",
+];
+test("every other setting can be given in the environment or in .env", () => {
+	const given = Object.fromEntries(Object.keys(settings).map((name) => [name, `value of ${name}`]));
+	const passed = new Set(
+		Object.values(compose("docker-compose.yml", given).services).flatMap(({ environment = {} }) =>
+			Object.keys(environment).filter((name) => environment[name] === given[name]),
+		),
+	);
+	expect(
+		Object.keys(given)
+			.filter((name) => !passed.has(name))
+			.sort(),
+	).toEqual(DETERMINED.sort());
+});
+
 test("all containers use the image that migrate builds, and none is pulled", () => {
 	expect(
 		violators(shopServices, ({ pull_policy, build }, name) =>
