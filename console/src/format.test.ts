@@ -1,5 +1,5 @@
 import { expect, test } from "@jest/globals";
-import { formatSeconds, words } from "./format.ts";
+import { formatSeconds, formatTaxRate, words } from "./format.ts";
 
 test.each([
 	[0, "0 ms"],
@@ -11,6 +11,14 @@ test.each([
 	[172_800, "2 d"],
 ])("%d seconds are %s", (seconds, text) => {
 	expect(formatSeconds(seconds)).toBe(text);
+});
+
+test.each([
+	[0.19, "19 %"],
+	[0.08875, "8.875 %"],
+	[0.07, "7 %"],
+])("the tax rate %d is shown as %s", (rate, text) => {
+	expect(formatTaxRate(rate)).toBe(text);
 });
 
 test("names are shown as words", () => {

@@ -33,5 +33,10 @@ export const formatRate = (perSecond: number): string => `${round(perSecond)}/s`
 /** @param share between 0 and 1 */
 export const formatShare = (share: number): string => `${round(share * 100)} %`;
 
+/** A tax rate as a percentage: 0.19 is 19. A rate has at most 6 decimals. */
+export const percentOf = (rate: number): number => Number((rate * 100).toFixed(4));
+/** @param rate of a tax. Keeps all decimals: 8.875 % */
+export const formatTaxRate = (rate: number): string => `${percentOf(rate)} %`;
+
 /** "payment_pending" as "payment pending". */
 export const words = (name: string): string => name.replaceAll(/[._]/g, " ");

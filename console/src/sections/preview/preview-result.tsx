@@ -2,7 +2,7 @@ import { Facts, Panel } from "../../components/page.tsx";
 import { Empty } from "../../components/states.tsx";
 import { type Column, Table } from "../../components/table.tsx";
 import { Link, Money } from "../../components/values.tsx";
-import { formatNumber, formatShare } from "../../format.ts";
+import { formatNumber, formatTaxRate } from "../../format.ts";
 import { describeProblem, type Preview } from "./preview-values.ts";
 
 type Line = Preview["lines"][number];
@@ -115,7 +115,7 @@ function Taxes({ preview: { taxes, currency } }: { preview: Preview }) {
 			<Facts
 				rows={Object.fromEntries(
 					taxes.map(({ name, rate, amount }) => [
-						`${name} ${formatShare(rate)}`,
+						`${name} ${formatTaxRate(rate)}`,
 						<Money key={name} amount={amount} currency={currency} />,
 					]),
 				)}

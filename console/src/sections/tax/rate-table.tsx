@@ -8,7 +8,8 @@ import { Rows } from "../../components/rows.tsx";
 import { Loaded } from "../../components/states.tsx";
 import { toast } from "../../components/toast.tsx";
 import { useData } from "../../data.ts";
-import { atRows, percentOf, type Rate, rateChanges, readRates } from "./rate-values.ts";
+import { percentOf } from "../../format.ts";
+import { atRows, type Rate, rateChanges, readRates } from "./rate-values.ts";
 
 const MAX_RATES = 2000;
 const BLANK: Partial<Rate> = {};

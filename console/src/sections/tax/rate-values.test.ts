@@ -1,6 +1,7 @@
 import { expect, test } from "@jest/globals";
 import { ProblemError } from "../../../../clients/typescript/src/index.ts";
-import { atRows, percentOf, rateChanges, readRates } from "./rate-values.ts";
+import { percentOf } from "../../format.ts";
+import { atRows, rateChanges, readRates } from "./rate-values.ts";
 
 test.each([
 	["19", 0.19],

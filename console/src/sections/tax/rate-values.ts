@@ -1,12 +1,11 @@
 import type { ParamsOf, ResultOf } from "../../../../clients/typescript/src/index.ts";
 import { isProblem, ProblemError } from "../../../../clients/typescript/src/index.ts";
 import { rowsOf } from "../../form-values.ts";
+import { formatTaxRate, percentOf } from "../../format.ts";
 
 export type Rate = ResultOf<"tax.rates">[number];
 type Rates = ParamsOf<"tax.setRates">["rates"];
 
-/** A fraction as percent: 0.19 is 19. A rate has at most 6 decimals. */
-export const percentOf = (rate: number): number => Number((rate * 100).toFixed(4));
 /** Fraction of a percentage. Keeps surplus decimals, so that the shop rejects them. */
 const fractionOf = (percent: string): number => {
 	const rounded = Number((Number(percent) / 100).toFixed(6));
@@ -24,7 +23,7 @@ export const readRates = (values: FormData): Rates =>
 	}));
 
 const describe = ({ country, region, category, name, rate }: Rate): string =>
-	[country, region, category, name, `${percentOf(rate)} %`].filter(Boolean).join(", ");
+	[country, region, category, name, formatTaxRate(rate)].filter(Boolean).join(", ");
 
 /** Describes the rates that only one of two versions of the table has. */
 export function rateChanges(
