@@ -116,7 +116,13 @@ test("a failure of the mail server is no failure of the message", () => {
 	expect(isServerFailure({ code: "ETIMEDOUT" })).toBe(true);
 	expect(isServerFailure({ code: "EPROTOCOL", responseCode: 421 })).toBe(true);
 	expect(isServerFailure({ code: "EAUTH", responseCode: 535 })).toBe(true);
-	expect(isServerFailure({ code: "EENVELOPE", responseCode: 450 })).toBe(false);
+	expect(isServerFailure({ code: "EENVELOPE", command: "MAIL FROM", responseCode: 550 })).toBe(
+		true,
+	);
+	expect(isServerFailure({ code: "EENVELOPE", command: "MAIL FROM", responseCode: 552 })).toBe(
+		false,
+	);
+	expect(isServerFailure({ code: "EENVELOPE", command: "RCPT TO", responseCode: 450 })).toBe(false);
 	expect(isServerFailure({ code: "EMESSAGE", responseCode: 421 })).toBe(false);
 	// The server may have received the message.
 	expect(isServerFailure({ code: "EABORT" })).toBe(false);

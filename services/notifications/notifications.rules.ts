@@ -258,8 +258,8 @@ export const postponementDelay = (age: number, minimum: number, random: number):
 	Math.max(minimum, Math.min(MAX_POSTPONEMENT_DELAY, (age / 2) * (0.5 + random / 2)));
 
 /**
- * Whether a mail server rejected a message permanently (RFC 5321, 4.2.1: 5yz). Errors about the
- * sender, such as a wrong password, do not count.
+ * Whether a mail server rejected a message permanently (RFC 5321, 4.2.1: 5yz), if it is no failure
+ * of the server (see `isServerFailure`).
  */
 export function isPermanentRejection(error: unknown): boolean {
 	const { code, responseCode } = (error ?? {}) as { code?: string; responseCode?: number };
@@ -285,6 +285,14 @@ const SERVER_FAILURES: readonly unknown[] = [
 	"EAUTH",
 	"ENOAUTH",
 ];
-/** Whether a mail server failed, and not a message. */
-export const isServerFailure = (error: unknown): boolean =>
-	SERVER_FAILURES.includes((error as { code?: unknown } | null)?.code);
+/** SMTP code for a message that is too large, which a server can detect before the recipients. */
+const TOO_LARGE = 552;
+/**
+ * Whether a mail server failed, and not a message. A server that rejects the sender would reject it
+ * in the next message as well.
+ */
+export function isServerFailure(error: unknown): boolean {
+	const { code, command, responseCode } = (error ?? {}) as Record<string, unknown>;
+	if (code === "EENVELOPE") return command === "MAIL FROM" && responseCode !== TOO_LARGE;
+	return SERVER_FAILURES.includes(code);
+}

@@ -115,6 +115,23 @@ test("keeps messages queued while the mail server is down and sends them afterwa
 	expect(mail.mailsTo(id)).toHaveLength(1);
 });
 
+test("keeps messages queued while the mail server rejects the sender", async () => {
+	let rejections = 0;
+	mail.mailServer.replyToSender = () => {
+		rejections++;
+		return 550;
+	};
+	const id = await mail.register();
+	// More rejections than a rejected message has attempts.
+	await eventually(async () => {
+		const [message] = await messagesTo(id);
+		expect(rejections > 3 || message!.status === "failed").toBe(true);
+	});
+	expect(await messagesTo(id)).toMatchObject([{ status: "queued", attempts: 0 }]);
+	mail.mailServer.replyToSender = () => undefined;
+	expect(await mail.waitForStatus(id, "sent")).toMatchObject({ attempts: 1 });
+});
+
 const senders: { sender: Poller; db: Database }[] = [];
 afterEach(async () => {
 	await Promise.all(

@@ -206,11 +206,16 @@ export function startSender({ db, call, env, logger, tracer, isStopping }: Sende
 			return { status: "sent", tries: 1 };
 		} catch (error) {
 			const result = failedDelivery(message, error);
-			const { code, responseCode } = error as { code?: string; responseCode?: number };
+			const { code, command, responseCode } = error as {
+				code?: string;
+				command?: string;
+				responseCode?: number;
+			};
 			// The server's message can contain the address, so it is stored but not logged.
 			logger.warn(result.status === "failed" ? "E-mail failed" : "E-mail failed; will retry", {
 				id: message.id,
 				code,
+				command,
 				responseCode,
 			});
 			return result;

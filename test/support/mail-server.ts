@@ -10,14 +10,22 @@ export interface MailServer {
 	readonly mails: ParsedMail[];
 	/** SMTP code with which a received mail is rejected, if any. */
 	replyTo: (mail: ParsedMail) => number | undefined | Promise<number | undefined>;
+	/** SMTP code with which each sender is rejected, if any. */
+	replyToSender: () => number | undefined;
 	stop(): Promise<void>;
 }
+
+const rejection = (responseCode: number | undefined) =>
+	responseCode ? Object.assign(new Error("Rejected by the test"), { responseCode }) : null;
 
 /** Starts an SMTP server on the loopback address. */
 export async function startMailServer(port = 0): Promise<MailServer> {
 	const mails: ParsedMail[] = [];
 	const server = new SMTPServer({
 		disabledCommands: ["STARTTLS", "AUTH"],
+		onMailFrom(_address, _session, callback) {
+			callback(rejection(started.replyToSender()));
+		},
 		onData(stream, _session, callback) {
 			simpleParser(stream)
 				.then((mail) => {
@@ -25,12 +33,7 @@ export async function startMailServer(port = 0): Promise<MailServer> {
 					return started.replyTo(mail);
 				})
 				.then(
-					(code) =>
-						callback(
-							code
-								? Object.assign(new Error("Rejected by the test"), { responseCode: code })
-								: null,
-						),
+					(code) => callback(rejection(code)),
 					(error) => callback(error),
 				);
 		},
@@ -43,6 +46,7 @@ export async function startMailServer(port = 0): Promise<MailServer> {
 		port: address.port,
 		mails,
 		replyTo: () => undefined,
+		replyToSender: () => undefined,
 		stop: () => new Promise((resolve) => server.close(resolve)),
 	};
 	return started;
