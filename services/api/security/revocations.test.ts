@@ -3,6 +3,7 @@ import type { ServiceBroker } from "moleculer";
 import pg from "pg";
 import { databaseUrl } from "../../../lib/persistence/database.ts";
 import { accessTokenVerifier } from "../../../lib/security/access-token.ts";
+import { REVOCATIONS_PAGE_SIZE } from "../../../lib/security/revocations.ts";
 import { type Env, readEnv } from "../../../lib/settings/env.ts";
 import { createNode, loadService } from "../../../lib/settings/node.ts";
 import { brokerOptions } from "../../../moleculer.config.ts";
@@ -70,6 +71,17 @@ test("rejects tokens that were revoked before the gateway started", async () => 
 		expect((await third("GET /api/users/me", { token: admin.token })).status).toBe(200),
 	);
 	expect((await third("GET /api/users/me", { token: customer.token })).status).toBe(401);
+});
+
+test("a gateway accepts tokens from its start, also when the list has several pages", async () => {
+	await databases.query(
+		"auth",
+		`insert into revocations (session_id, at)
+			select gen_random_uuid(), now() from generate_series(0, $1::int)`,
+		[2 * REVOCATIONS_PAGE_SIZE],
+	);
+	const http = await start("api");
+	expect((await http("GET /api/users/me", { token: admin.token })).status).toBe(200);
 });
 
 test("finds a revocation by polling when hints are lost", async () => {

@@ -1,6 +1,6 @@
 import type { Logger, ServiceBroker } from "moleculer";
 import { type Poller, startPoller } from "../../../lib/async/poller.ts";
-import { withTimeout } from "../../../lib/async/with-timeout.ts";
+import { isWorthRetrying } from "../../../lib/resilience/outages.ts";
 import { ACCESS_TOKEN_SECONDS, type AccessClaims } from "../../../lib/security/access-token.ts";
 import {
 	REVOCATIONS,
@@ -12,6 +12,8 @@ import {
 const POLL_MS = 1000;
 /** Time limit of one poll, in milliseconds. */
 const TIMEOUT_MS = 1000;
+/** Maximum wait for the whole list at the start, in milliseconds. */
+const START_MS = 10_000;
 /** Milliseconds until a revoked token has expired, with a margin for clock differences. */
 const LIFETIME = (ACCESS_TOKEN_SECONDS + 120) * 1000;
 
@@ -53,10 +55,12 @@ export class Revocations {
 		return this.#known;
 	}
 
-	/** Loads the list, waiting for one poll at most, and starts polling. */
+	/**
+	 * Loads the whole list, because a gateway that lacks it rejects every token, and starts polling.
+	 * Does not wait for an auth service that is unavailable: many routes need no token.
+	 */
 	async start(): Promise<void> {
-		const first = this.#poll().catch((error) => this.#onError(error));
-		await withTimeout(first, TIMEOUT_MS);
+		await this.#load(performance.now() + START_MS);
 		this.#poller = startPoller({
 			intervalMs: POLL_MS,
 			poll: () => this.#poll(),
@@ -76,6 +80,18 @@ export class Revocations {
 			this.#users.get(sub)?.some(({ below, except }) => version < below && session !== except) ??
 			false
 		);
+	}
+
+	/** Reads all pages until `deadline`, also from an auth service that responds slowly. */
+	async #load(deadline: number): Promise<void> {
+		do {
+			try {
+				if (!(await this.#poll())) return;
+			} catch (error) {
+				this.#onError(error);
+				if (!isWorthRetrying(error)) return;
+			}
+		} while (performance.now() < deadline);
 	}
 
 	/** Reads one page. Returns whether there is more to read. */
