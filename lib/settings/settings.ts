@@ -115,8 +115,9 @@ export const settings = shape({
 		min: 0,
 		max: 60_000,
 		convert: true,
-		default: 3000,
-		description: "Time limit for calls in flight at shutdown, in milliseconds",
+		default: 10_000,
+		description:
+			"Time limit for calls in flight at shutdown, in milliseconds; by default, as long as a call may take",
 	},
 	HOST: {
 		type: "string",
