@@ -14,11 +14,12 @@ import { database } from "../mixins/database.mixin.ts";
 import { durableEvents } from "../mixins/durable-events.mixin.ts";
 import { brokerOptions } from "../moleculer.config.ts";
 import { orders } from "../services/orders/orders.contract.ts";
-import { DATABASE_POOL, type Databases, makeDatabases, root } from "../test/support/databases.ts";
+import { type Databases, makeDatabases, root } from "../test/support/databases.ts";
 import { eventually } from "../test/support/eventually.ts";
 import { type Process, startProcess } from "../test/support/processes.ts";
 import { cleanUp, makeDataFolder, type Running, runScript } from "../test/support/program.ts";
 import { describeWith, type Server, startNats } from "../test/support/servers.ts";
+import { testSettings } from "../test/support/settings.ts";
 import { publisher, stub } from "../test/support/shop.ts";
 
 const STUCK = uuid();
@@ -88,11 +89,9 @@ describeWith(["nats-server"], "npm run repl", () => {
 		nats = await startNats(folder);
 		databases = await makeDatabases(["orders", "shipping", "users"]);
 		const settings = {
-			NODE_ENV: "test",
+			...testSettings,
 			TRANSPORTER: nats.url,
 			DATABASE_URL: databases.pattern,
-			DATABASE_POOL,
-			BCRYPT_COST: "4",
 			EVENT_BACKOFF: "0.01",
 		};
 		users = startProcess({

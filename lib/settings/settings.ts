@@ -117,7 +117,8 @@ export const settings = shape({
 		convert: true,
 		default: 10_000,
 		description:
-			"Time limit for calls in flight at shutdown, in milliseconds; by default, as long as a call may take",
+			"Time limit for calls in flight at shutdown, in milliseconds; " +
+			"by default, as long as a call may take",
 	},
 	HOST: {
 		type: "string",

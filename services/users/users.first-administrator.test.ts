@@ -4,6 +4,7 @@ import { readEnv } from "../../lib/settings/env.ts";
 import { createNode, loadService } from "../../lib/settings/node.ts";
 import { brokerOptions } from "../../moleculer.config.ts";
 import { type Databases, services as folder, makeDatabases } from "../../test/support/databases.ts";
+import { testSettings } from "../../test/support/settings.ts";
 import "./users.contract.ts";
 
 const PASSWORD = "correct horse";
@@ -19,9 +20,8 @@ afterEach(async () => {
 /** Starts a node that runs the users service on the databases of this test. */
 async function start(settings: Record<string, string>): Promise<ServiceBroker> {
 	const env = readEnv({
-		NODE_ENV: "test",
+		...testSettings,
 		LOGLEVEL: "fatal",
-		BCRYPT_COST: "4",
 		DATABASE_URL: databases.pattern,
 		...settings,
 	});

@@ -8,12 +8,13 @@ import { type Env, readEnv } from "../../lib/settings/env.ts";
 import { createNode } from "../../lib/settings/node.ts";
 import { checkReturns } from "../../middlewares/check-returns.ts";
 import { brokerOptions } from "../../moleculer.config.ts";
-import { DATABASE_POOL, type Databases, domains, makeDatabases, root } from "./databases.ts";
+import { type Databases, domains, makeDatabases, root } from "./databases.ts";
 import { eventually } from "./eventually.ts";
 import { assertRoutes, send } from "./http.ts";
 import { type Postgres, startPostgres } from "./postgres.ts";
 import { freePort, type Process, startProcess } from "./processes.ts";
 import { type Server, startNats, startRedis } from "./servers.ts";
+import { testSettings } from "./settings.ts";
 import type { Shop } from "./shop.ts";
 
 /** Child process that runs some of the services. */
@@ -90,16 +91,11 @@ export async function startCluster(options: {
 			: undefined;
 		const databases = await track(makeDatabases(withDatabase, postgres?.url), (all) => all.drop());
 		const source: Record<string, string> = {
-			NODE_ENV: "test",
+			...testSettings,
 			TRANSPORTER: nats.url,
 			CACHER: redis.url,
 			DATABASE_URL: databases.pattern,
-			DATABASE_POOL,
 			DATA_DIR: folder,
-			BCRYPT_COST: "4",
-			// On a busy machine, the default may pass while other nodes start.
-			ORDER_DEADLINE_MS: "600000",
-			JWT_SECRET: "a secret for tests only, long enough to be one",
 			...options.env,
 		};
 		const observer = readEnv({

@@ -4,13 +4,12 @@ import pg from "pg";
 import { databaseUrl } from "../../lib/persistence/database.ts";
 import { createDatabases, migrate } from "../../lib/persistence/migrate.ts";
 import { hasDatabase, migrationFolders, serviceNames } from "../../lib/settings/node.ts";
+import { eventually } from "./eventually.ts";
 
 export const root = join(import.meta.dirname, "../..");
 export const services = join(root, "services");
 /** Services with a database. */
 export const domains = serviceNames(services).filter((name) => hasDatabase(root, name));
-/** Connections per service: each is a process of Postgres, and plans its statements again. */
-export const DATABASE_POOL = "3";
 const TEMPLATE = "template_";
 
 /** Databases of one test file, copied from the templates of the test run. */
@@ -87,8 +86,11 @@ export async function makeDatabases(
 			),
 		async drop() {
 			await Promise.all([...pools.values()].map((pool) => pool.end()));
-			// Without FORCE, which fails connections that are closing; Postgres waits a few seconds.
-			await administer(...names.map((name) => `drop database ${prefix}${name}`));
+			// Without FORCE, which fails connections that are closing. Postgres waits for them for a few
+			// seconds, which may be too short on a busy machine.
+			await eventually(() =>
+				administer(...names.map((name) => `drop database if exists ${prefix}${name}`)),
+			);
 		},
 	};
 }

@@ -7,8 +7,8 @@ import { ModuleMocker } from "jest-mock";
 const KINDS = ["Timeout", "TCPServerWrap", "TCPSocketWrap", "ProcessWrap", "MessagePort", "Worker"];
 /** Calls in the stack of an error, instead of Jest's 100: polls create thousands of errors. */
 const STACK_TRACE_LIMIT = 25;
-/** Grace period for closing connections and debounced work of Moleculer. */
-const GRACE_MS = 3000;
+/** Limit of the wait for closing connections and debounced work of Moleculer. */
+const GRACE_MS = 30_000;
 const POLL_MS = 20;
 
 function openResources(): Map<string, number> {

@@ -121,11 +121,19 @@ export function startProcess({ name, file, args, cwd, env = {}, log }: Command):
  * take the port of a server while it restarts.
  */
 const PORTS = { from: 15_000, below: 32_000 };
+/** More than Jest's workers. */
+const WORKERS = 10;
+/** Ports of a worker. Others could assign a port on which its server does not listen yet. */
+const SHARE = (PORTS.below - PORTS.from) / WORKERS;
+const firstPort = PORTS.from + (Number(process.env.JEST_WORKER_ID ?? 0) % WORKERS) * SHARE;
+const assigned = new Set<number>();
 
-/** A random port on which no server is listening at this moment. */
+/** A random port that this process has not assigned before, and on which no server is listening. */
 export async function freePort(): Promise<number> {
 	for (;;) {
-		const port = randomInt(PORTS.from, PORTS.below);
+		const port = randomInt(firstPort, firstPort + SHARE);
+		if (assigned.has(port)) continue;
+		assigned.add(port);
 		const server = createServer().listen(port, "127.0.0.1");
 		try {
 			await once(server, "listening");

@@ -18,15 +18,10 @@ import { checkReturns } from "../../middlewares/check-returns.ts";
 import { database, type HasDatabase } from "../../mixins/database.mixin.ts";
 import type { HasDurableEvents } from "../../mixins/durable-events.mixin.ts";
 import { brokerOptions, openTraces } from "../../moleculer.config.ts";
-import {
-	DATABASE_POOL,
-	type Databases,
-	domains,
-	services as folder,
-	makeDatabases,
-} from "./databases.ts";
+import { type Databases, domains, services as folder, makeDatabases } from "./databases.ts";
 import { assertResponseIsDocumented } from "./documented-responses.ts";
 import { type Http, httpOf } from "./http.ts";
+import { testSettings } from "./settings.ts";
 
 export interface Shop {
 	readonly broker: ServiceBroker;
@@ -72,13 +67,10 @@ export async function startShop(
 		...stubsWithDatabase,
 	]);
 	const env = readEnv({
-		NODE_ENV: "test",
+		...testSettings,
 		LOGLEVEL: process.env.LOGLEVEL ?? "fatal",
 		PORT: "0",
-		BCRYPT_COST: "4",
 		DATABASE_URL: databases.pattern,
-		DATABASE_POOL,
-		JWT_SECRET: "a secret for tests only, long enough to be one",
 		RATE_LIMIT_ENABLED: "false",
 		...options.env,
 	});

@@ -11,6 +11,7 @@ import { type Customer, makeAdmin, register } from "../../../test/support/builde
 import { type Databases, makeDatabases, services } from "../../../test/support/databases.ts";
 import { eventually } from "../../../test/support/eventually.ts";
 import { httpOf } from "../../../test/support/http.ts";
+import { testSettings } from "../../../test/support/settings.ts";
 import type { Shop } from "../../../test/support/shop.ts";
 
 const namespace = `revocation-${process.pid}`;
@@ -35,13 +36,11 @@ async function start(...names: string[]): Promise<Shop["http"]> {
 beforeAll(async () => {
 	databases = await makeDatabases(["users", "auth"]);
 	env = readEnv({
-		NODE_ENV: "test",
+		...testSettings,
 		NAMESPACE: namespace,
 		LOGLEVEL: process.env.LOGLEVEL ?? "fatal",
 		PORT: "0",
-		BCRYPT_COST: "4",
 		DATABASE_URL: databases.pattern,
-		JWT_SECRET: "a secret for tests only, long enough to be one",
 		RATE_LIMIT_ENABLED: "false",
 	});
 	gateways = [await start("users", "auth", "api"), await start("api")];
