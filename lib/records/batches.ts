@@ -1,3 +1,5 @@
+import { withTimeout } from "../async/with-timeout.ts";
+
 interface Limits {
 	readonly rows: number;
 	readonly bytes: number;
@@ -28,7 +30,7 @@ export async function* batchesOf<T>(
 	try {
 		for (;;) {
 			next ??= source.next();
-			const result = batch.length > 0 ? await inTime(next, limits.ms) : await next;
+			const result = batch.length > 0 ? await withTimeout(next, limits.ms) : await next;
 			if (!result) {
 				yield take();
 				continue;
@@ -49,12 +51,4 @@ export async function* batchesOf<T>(
 		next?.catch(() => undefined);
 		source.return?.().catch(() => undefined);
 	}
-}
-
-/** The value of a promise, or undefined if it takes longer than `ms` milliseconds. */
-function inTime<T>(promise: Promise<T>, ms: number): Promise<T | undefined> {
-	return new Promise((resolve, reject) => {
-		const timer = setTimeout(resolve, ms, undefined);
-		promise.then(resolve, reject).finally(() => clearTimeout(timer));
-	});
 }
