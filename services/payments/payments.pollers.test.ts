@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, expect, test } from "@jest/globals";
+import type { Poller } from "../../lib/async/poller.ts";
 import { eventually } from "../../test/support/eventually.ts";
 import {
 	newOrder,
@@ -13,6 +14,9 @@ import { createRefunds } from "./payments.refunds.ts";
 import { createReversals } from "./payments.reversals.ts";
 import type { PaymentProvider } from "./providers/provider.ts";
 
+interface Running {
+	readonly pollers: readonly Poller[];
+}
 let shop: Shop;
 /** A second node on the same database. */
 let second: Shop;
@@ -123,31 +127,6 @@ test("records a capture behind more open authorizations than one poll claims", a
 	await query("delete from payments where status = 'authorized'");
 });
 
-test("concurrent nodes share due rows and skip failed ones until their backoff ends", async () => {
-	const failing = (await query(INSERT_FAILING_REFUNDS, [40])).map(({ id }) => id as string).sort();
-	await query(INSERT_AUTHORIZED, [40]);
-	const nodes = [pollersOf(shop), pollersOf(second)];
-	for (let turn = 0; turn < 3; turn++)
-		await Promise.all(
-			nodes.flatMap(({ refunds, lookups }) => [refunds.settleDue(), lookups.lookUpDue()]),
-		);
-	const attempted = await query(
-		"select id, attempts, next_at > now() as waits from refunds where id = any($1) order by id",
-		[failing],
-	);
-	expect(attempted).toEqual(failing.map((id) => ({ id, attempts: 1, waits: true })));
-	const checked = await query(
-		"select distinct checks, check_at > now() as waits from payments where status = 'authorized'",
-	);
-	expect(checked).toEqual([{ checks: 1, waits: true }]);
-	for (const kind of ["requested", "lookedUp"] as const) {
-		const keys = nodes.flatMap((node) => node[kind]);
-		expect(keys).toHaveLength(new Set(keys).size);
-	}
-	await query("delete from refunds where settled_at is null");
-	await query("delete from payments where status = 'authorized'");
-});
-
 test("the backoff of a failing refund grows up to 15 minutes", async () => {
 	const [{ id }] = (await query(INSERT_FAILING_REFUNDS, [1])) as [{ id: string }];
 	const { refunds } = pollersOf(shop);
@@ -209,4 +188,47 @@ test.each([
 	await insertProviderRefund(order, id, 4, "30 hours");
 	expect(await reverse(order)).toEqual([{ status: "done" }]);
 	expect(await ledgerBalance(order)).toEqual({ charges: 1, balance: 6 });
+});
+
+// The last test of this file, because it stops the pollers of the services.
+test("concurrent nodes share due rows and skip failed ones until their backoff ends", async () => {
+	for (const { broker } of [shop, second])
+		for (const poller of (broker.getLocalService("payments") as unknown as Running).pollers)
+			await poller.stop();
+	const failing = (await query(INSERT_FAILING_REFUNDS, [40])).map(({ id }) => id as string).sort();
+	await query(INSERT_AUTHORIZED, [40]);
+	const nodes = [pollersOf(shop), pollersOf(second)];
+	const poll = () =>
+		Promise.all(
+			nodes.flatMap(({ refunds, lookups }) => [refunds.settleDue(), lookups.lookUpDue()]),
+		);
+	const [begun] = await query("select now()::text as at");
+	await poll();
+	const afterBackoff = "$1::timestamptz + interval '5 seconds'";
+	expect(
+		await query(
+			`update refunds set next_at = now() + interval '1 hour'
+			where settled_at is null and next_at >= ${afterBackoff} returning id`,
+			[begun!.at],
+		),
+	).toHaveLength(failing.length);
+	expect(
+		await query(
+			`update payments set check_at = now() + interval '1 hour'
+			where status = 'authorized' and check_at >= ${afterBackoff} returning id`,
+			[begun!.at],
+		),
+	).toHaveLength(40);
+	// The backoff of 5 to 10 seconds could end before these polls.
+	for (let turn = 0; turn < 2; turn++) await poll();
+	const attempted = await query("select id, attempts from refunds where id = any($1) order by id", [
+		failing,
+	]);
+	expect(attempted).toEqual(failing.map((id) => ({ id, attempts: 1 })));
+	const checked = await query("select distinct checks from payments where status = 'authorized'");
+	expect(checked).toEqual([{ checks: 1 }]);
+	for (const kind of ["requested", "lookedUp"] as const) {
+		const keys = nodes.flatMap((node) => node[kind]);
+		expect(keys).toHaveLength(new Set(keys).size);
+	}
 });

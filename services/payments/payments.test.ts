@@ -6,6 +6,7 @@ import { stubbedServices, token } from "../../test/support/gateway.ts";
 import {
 	command,
 	done,
+	holdSlowCards,
 	newOrder,
 	type Order,
 	paymentActions,
@@ -88,6 +89,7 @@ test("slow, flaky and silent cards do not affect other orders and are charged on
 		newOrder("tok_timeout"),
 	];
 	const batch = [slow, ok, flaky, declined, timeout];
+	const held = holdSlowCards(shop);
 	const first = await eventually(async () => {
 		const outcomes = await charge(...batch);
 		expect(outcomes[1]).toEqual(done);
@@ -96,6 +98,7 @@ test("slow, flaky and silent cards do not affect other orders and are charged on
 	});
 	expect(first[0]).toEqual({ status: "pending" });
 	expect(await ledgerBalance(slow)).toEqual({ charges: 0, balance: 0 });
+	await held.release();
 	expect(await chargeFully(...batch)).toEqual([
 		done,
 		done,
@@ -315,7 +318,7 @@ test("replays the response of a repeated HTTP request and rejects invalid ones",
 
 test("the payment of a guest has no user, and only admins see it", async () => {
 	const order = { ...newOrder(), user_id: null };
-	expect(await charge(order)).toEqual([done]);
+	expect(await chargeFully(order)).toEqual([done]);
 	const [payment] = await list(order.order_id);
 	expect(payment).toMatchObject({ user_id: null, status: "captured" });
 	const { id } = payment!;
@@ -331,7 +334,7 @@ test("the payment of a guest has no user, and only admins see it", async () => {
 
 test("an account sees the payment of a guest's order that has joined it", async () => {
 	const order = { ...newOrder(), user_id: null };
-	expect(await charge(order)).toEqual([done]);
+	expect(await chargeFully(order)).toEqual([done]);
 	const { id } = (await list(order.order_id))[0]!;
 	const readAs = async (sub: string) => {
 		const credentials = { token: token(shop.env, "user", sub) };

@@ -10,8 +10,9 @@ beforeAll(async () => {
 	shop = await startShop({ services: ["payments"] });
 });
 afterAll(() => shop?.stop());
-const { charge, chargeFully, decide, details, eventsOf, ledgerEntry, list, reverse } =
-	paymentActions(() => shop);
+const { chargeFully, decide, details, eventsOf, ledgerEntry, list, reverse } = paymentActions(
+	() => shop,
+);
 /** Decides at the provider only, as if its webhook was lost. */
 const decideUnnoticed = ({ order_id }: Order, result: Simulation) => {
 	const { provider } = shop.broker.getLocalService("payments") as unknown as Dependencies;
@@ -32,13 +33,13 @@ const transactionsOf = async (order: Order) =>
 
 test("a payment that requires an action is captured after the buyer confirmed", async () => {
 	const order = newOrder("tok_3ds");
-	const [waiting] = await charge(order);
+	const [waiting] = await chargeFully(order);
 	const data = { status: "requires_action", client_secret: `simulated_${order.order_id}` };
 	expect(waiting).toMatchObject({ status: "waiting", data });
 	const minutes = (Date.parse(waiting!.deadline!) - Date.now()) / 60_000;
 	expect(minutes).toBeGreaterThan(25);
 	expect(minutes).toBeLessThanOrEqual(31);
-	expect(await charge(order)).toEqual([waiting]);
+	expect(await chargeFully(order)).toEqual([waiting]);
 	expect(await details(order)).toMatchObject({
 		...data,
 		expires_at: waiting!.deadline,
@@ -46,7 +47,7 @@ test("a payment that requires an action is captured after the buyer confirmed", 
 	});
 	expect(await decide(order, "succeed")).toEqual({ decided: true });
 	expect(await decide(order, "succeed")).toEqual({ decided: false });
-	expect(await charge(order)).toEqual([done]);
+	expect(await chargeFully(order)).toEqual([done]);
 	expect(await details(order)).toMatchObject({
 		status: "captured",
 		client_secret: null,
@@ -62,9 +63,9 @@ test("a payment that requires an action is captured after the buyer confirmed", 
 
 test("a payment whose buyer is not authenticated is declined", async () => {
 	const order = newOrder("tok_3ds");
-	await charge(order);
+	await chargeFully(order);
 	await decide(order, "fail");
-	expect(await charge(order)).toEqual([
+	expect(await chargeFully(order)).toEqual([
 		{ status: "refused", code: "PAYMENT_DECLINED", detail: "authentication failed" },
 	]);
 	expect(await list(order.order_id)).toMatchObject([{ status: "declined", expires_at: null }]);
@@ -75,15 +76,15 @@ test("a payment whose buyer is not authenticated is declined", async () => {
 test("a debit is processing without a deadline until the bank has decided", async () => {
 	const order = newOrder("tok_debit");
 	const waiting = { status: "waiting", data: { status: "processing", expires_at: null } };
-	expect(await charge(order)).toEqual([waiting]);
+	expect(await chargeFully(order)).toEqual([waiting]);
 	await decide(order, "succeed");
-	expect(await charge(order)).toEqual([done]);
+	expect(await chargeFully(order)).toEqual([done]);
 	expect(await eventsOf(order)).toEqual(["payment.captured 19.99", "payment.updated"]);
 });
 
 test("the poller records a decision whose webhook was lost", async () => {
 	const [paid, failed] = [newOrder("tok_3ds"), newOrder("tok_debit")];
-	await charge(paid, failed);
+	await chargeFully(paid, failed);
 	await decideUnnoticed(paid, "succeed");
 	await decideUnnoticed(failed, "fail");
 	await Promise.all([makeDue(paid), makeDue(failed)]);
@@ -95,7 +96,7 @@ test("the poller records a decision whose webhook was lost", async () => {
 
 test("a reversal closes an unconfirmed payment, which cannot be confirmed afterwards", async () => {
 	const order = newOrder("tok_3ds");
-	await charge(order);
+	await chargeFully(order);
 	expect(await reverse(order)).toEqual([done]);
 	expect(await decide(order, "succeed")).toEqual({ decided: false });
 	expect(await list(order.order_id)).toMatchObject([{ status: "voided" }]);
@@ -105,7 +106,7 @@ test("a reversal closes an unconfirmed payment, which cannot be confirmed afterw
 
 test("money that arrives after the reversal is refunded once, and the event says so", async () => {
 	const order = newOrder("tok_debit");
-	await charge(order);
+	await chargeFully(order);
 	expect(await reverse(order)).toEqual([done]);
 	expect(await list(order.order_id)).toMatchObject([{ status: "processing" }]);
 	await decideUnnoticed(order, "succeed");
@@ -137,7 +138,7 @@ test("money that arrives after the reversal is refunded once, and the event says
 
 test("a debit that fails after the reversal ends without money", async () => {
 	const order = newOrder("tok_debit");
-	await charge(order);
+	await chargeFully(order);
 	expect(await reverse(order)).toEqual([done]);
 	await decide(order, "fail");
 	expect(await list(order.order_id)).toMatchObject([{ status: "declined", refunded_amount: 0 }]);

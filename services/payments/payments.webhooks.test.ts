@@ -44,7 +44,7 @@ beforeEach(() => {
 	received = [];
 });
 afterAll(() => shop?.stop());
-const { charge, eventsOf, list } = paymentActions(() => shop);
+const { chargeFully, eventsOf, list } = paymentActions(() => shop);
 
 const sign = (body: string | Buffer) => createHmac("sha256", SECRET).update(body).digest("hex");
 const eventAbout = (key: string | null, id: string = uuid()) =>
@@ -67,7 +67,7 @@ const storedEvent = async (id: string) => (await stored()).find(({ event_id }) =
 /** Charges an order that waits, and decides it at the provider without a lookup. */
 async function decidedPayment(): Promise<Order> {
 	const order = newOrder("tok_3ds");
-	await charge(order);
+	await chargeFully(order);
 	await provider.simulate!(order.order_id, "succeed");
 	return order;
 }
@@ -203,7 +203,7 @@ test("deletes events after a month", async () => {
 
 test("stores recent events of the provider whose webhooks were lost, each once", async () => {
 	const order = newOrder("tok_3ds");
-	await charge(order);
+	await chargeFully(order);
 	await (shop.broker.getLocalService("payments") as unknown as Dependencies).provider.simulate!(
 		order.order_id,
 		"succeed",

@@ -1,9 +1,10 @@
-import { expect } from "@jest/globals";
+import { expect, jest } from "@jest/globals";
 import { v7 as uuid } from "uuid";
 import type { Meta } from "../../lib/contracts/contract.ts";
 import type { Outcome } from "../../lib/contracts/outcome.ts";
 import type {} from "../../services/payments/payments.contract.ts";
-import type { Simulation } from "../../services/payments/providers/provider.ts";
+import type { Dependencies } from "../../services/payments/payments.dependencies.ts";
+import type { AuthorizeRequest, Simulation } from "../../services/payments/providers/provider.ts";
 import { eventually } from "./eventually.ts";
 import { admin, type Shop, startShop } from "./shop.ts";
 
@@ -29,6 +30,32 @@ export async function startPaymentNodes(
 	const first = await startShop(options);
 	const env = { DATABASE_URL: first.databases.pattern };
 	return [first, await startShop({ services: ["payments"], env })];
+}
+
+/** Holds requests with the card `tok_slow` back from the simulated provider of a node. */
+export function holdSlowCards({ broker }: Shop) {
+	const { provider } = broker.getLocalService("payments") as unknown as Dependencies;
+	const { authorize } = provider;
+	const gate = Promise.withResolvers<void>();
+	const held: Promise<unknown>[] = [];
+	const hold = (request: AuthorizeRequest) => {
+		const sent = gate.promise.then(() => authorize([{ ...request, token: "tok_ok" }])[0]!);
+		held.push(sent);
+		return sent;
+	};
+	const spy = jest.spyOn(provider, "authorize").mockImplementation((requests) => {
+		const others = requests.filter(({ token }) => token !== "tok_slow");
+		const sent = authorize(others);
+		return requests.map((request) => sent[others.indexOf(request)] ?? hold(request));
+	});
+	return {
+		/** Sends the requests and waits for the responses. */
+		async release(): Promise<void> {
+			spy.mockRestore();
+			gate.resolve();
+			await Promise.all(held);
+		},
+	};
 }
 
 /** Functions that call the payments service and query its database. */
