@@ -194,19 +194,25 @@ test("a change of password, address or account status revokes all links", async 
 	}
 });
 
-test("after ten failures, only that account and client address have to wait", async () => {
+/** The next failure delays further attempts by 32 seconds; after the tenth, it is one second. */
+const set14Failures = (address: string) =>
+	query("update sign_in_attempts set failures = 14 where address = $1", address);
+
+test("after many failures, only that account and client address have to wait", async () => {
 	const [zoe, other] = [await register(), await register()];
 	const [address, otherAddress] = ["203.0.113.66", "203.0.113.67"];
+	await expect(signIn(zoe.email, "wrong horse", address)).rejects.toEqual(denied);
+	await set14Failures(address);
 	const attempts = await Promise.allSettled(
 		Array.from({ length: 30 }, () => signIn(zoe.email, "wrong horse", address)),
 	);
 	const types = attempts.map((attempt) => (attempt as PromiseRejectedResult).reason.type);
-	expect(types.filter((type) => type === "INVALID_CREDENTIALS")).toHaveLength(10);
-	expect(types.filter((type) => type === "RATE_LIMITED")).toHaveLength(20);
-	await expect(signIn(zoe.email, password, address)).rejects.toMatchObject({
-		type: "RATE_LIMITED",
-		data: { retry_after: 1 },
-	});
+	expect(types.filter((type) => type === "INVALID_CREDENTIALS")).toHaveLength(1);
+	expect(types.filter((type) => type === "RATE_LIMITED")).toHaveLength(29);
+	const refused = await signIn(zoe.email, password, address).catch((error) => error);
+	expect(refused).toMatchObject({ type: "RATE_LIMITED" });
+	expect(refused.data.retry_after).toBeGreaterThanOrEqual(1);
+	expect(refused.data.retry_after).toBeLessThanOrEqual(32);
 	await signIn(zoe.email, password, otherAddress);
 	await signIn(other.email, password, address);
 });
@@ -246,10 +252,12 @@ test("each failure doubles the delay, up to a minute, until an idle hour", async
 
 test("failures of the current password delay further attempts", async () => {
 	const zoe = await register();
-	for (let i = 0; i < 10; i++)
+	for (let i = 0; i < 2; i++) {
 		await expect(change(zoe, "wrong horse", "battery staple")).rejects.toMatchObject({
 			type: "WRONG_PASSWORD",
 		});
+		if (i === 0) await set14Failures("203.0.113.1");
+	}
 	await expect(change(zoe, password, "battery staple")).rejects.toMatchObject({
 		type: "RATE_LIMITED",
 	});
