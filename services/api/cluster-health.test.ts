@@ -1,5 +1,6 @@
 import { expect, test } from "@jest/globals";
 import { cacheOf, provideCache } from "../../lib/caching/lease-cache.ts";
+import { eventually } from "../../test/support/eventually.ts";
 import { stubbedServices } from "../../test/support/gateway.ts";
 import { down, gateways, up } from "./test/gateways.ts";
 
@@ -39,8 +40,10 @@ test("lists every service at /health, available or not", async () => {
 
 test("reports a service without its database as down, and its node as not ready", async () => {
 	const shop = await start({ services: ["api", "shipping"] });
-	expect((await shop.http("GET /health")).body.services.shipping).toEqual(up);
-	expect((await shop.http("GET /health/ready")).status).toBe(200);
+	await eventually(async () => {
+		expect((await shop.http("GET /health")).body.services.shipping).toEqual(up);
+		expect((await shop.http("GET /health/ready")).status).toBe(200);
+	});
 	await (
 		shop.broker.getLocalService("shipping") as unknown as { db: { close(): Promise<void> } }
 	).db.close();
@@ -69,5 +72,5 @@ test("reports a gateway that has lost Redis as not ready, but as serving", async
 		body: { status: "serving", failing: ["redis"] },
 	});
 	provideCache(shop.broker, cache);
-	expect((await shop.http("GET /health/ready")).status).toBe(200);
+	await eventually(async () => expect((await shop.http("GET /health/ready")).status).toBe(200));
 });

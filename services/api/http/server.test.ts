@@ -1,6 +1,7 @@
 import { Agent, request } from "node:http";
 import { connect, createServer, type Server } from "node:net";
 import { expect, test } from "@jest/globals";
+import type { Middleware } from "moleculer";
 import { StartError } from "../../../lib/process/start-error.ts";
 import { eventually } from "../../../test/support/eventually.ts";
 import { startShop, stub } from "../../../test/support/shop.ts";
@@ -24,9 +25,12 @@ function slowCatalogue() {
 	return { schema, open, callCount: () => callCount };
 }
 
+/** The requests of a test end in this time, also on a busy machine. */
+const env = { DRAIN_MS: "60000" };
+
 test("completes requests in flight while stopping, and closes idle connections", async () => {
 	const { schema, open, callCount } = slowCatalogue();
-	const shop = await startShop({ services: ["api"], stubs: [schema] });
+	const shop = await startShop({ services: ["api"], stubs: [schema], env });
 	const agent = new Agent({ keepAlive: true });
 	await new Promise((resolve) =>
 		request(`${shop.url}/health/live`, { agent }, (res) => res.resume().on("end", resolve)).end(),
@@ -47,11 +51,16 @@ test("completes requests in flight while stopping, and closes idle connections",
 
 test("is not ready but alive while stopping", async () => {
 	const { schema, open, callCount } = slowCatalogue();
-	const shop = await startShop({ services: ["api"], stubs: [schema] });
-	expect(await shop.http("GET /health/ready")).toMatchObject({
-		status: 200,
-		body: { status: "ready" },
-	});
+	const shop = await startShop({ services: ["api"], stubs: [schema], env });
+	const gate = Promise.withResolvers<void>();
+	// The middleware that was added last stops first, before that of the gateway.
+	shop.broker.middlewares.add({ name: "Gate", stopping: () => gate.promise } as Middleware);
+	await eventually(async () =>
+		expect(await shop.http("GET /health/ready")).toMatchObject({
+			status: 200,
+			body: { status: "ready" },
+		}),
+	);
 	const underWay = shop.http("GET /api/products");
 	await eventually(() => expect(callCount()).toBe(1));
 	const stopped = shop.stop();
@@ -61,6 +70,7 @@ test("is not ready but alive while stopping", async () => {
 	]);
 	expect([ready.status, ready.body.status, live.status]).toEqual([503, "not ready", 200]);
 	expect(ready.headers.get("retry-after")).toBe("5");
+	gate.resolve();
 	open();
 	expect((await underWay).status).toBe(200);
 	await stopped;

@@ -183,9 +183,9 @@ test("does not limit the probes of load balancers", async () => {
 	const shop = await start();
 	for (const probe of ["GET /health/live", "GET /health/ready", "GET /health/serving"]) {
 		const responses = await Promise.all(Array.from({ length: 20 }, () => shop.http(probe)));
-		expect(
-			new Set(responses.map(({ status, headers }) => `${status} ${headers.has("ratelimit")}`)),
-		).toEqual(new Set(["200 false"]));
+		// On a busy machine, a check of the health may fail.
+		for (const { status, headers } of responses)
+			expect([status === 429, headers.has("ratelimit")]).toEqual([false, false]);
 	}
 	expect(await repeat(6, () => browse(shop))).toEqual([200, 200, 200, 200, 200, 429]);
 });
@@ -227,6 +227,20 @@ describeWith(["redis-server"], "with a Redis", () => {
 			await browse(shop);
 			expect(limitsOf(shop).uncounted).toBe(before);
 		});
+	/**
+	 * Repeats a check with a new user until Redis has counted all of its requests: a gateway counts
+	 * in its memory when Redis does not respond within 100 ms.
+	 */
+	const withCountedUser = <T>(
+		gateways: Shop[],
+		check: (user: { token: string }) => Promise<T>,
+	): Promise<T> =>
+		eventually(async () => {
+			const before = gateways.map((one) => limitsOf(one).uncounted);
+			const result = await check({ token: token(gateways[0]!.env) });
+			expect(gateways.map((one) => limitsOf(one).uncounted)).toEqual(before);
+			return result;
+		});
 	/** Starts a Redis server for one test, with a client to inspect it. */
 	async function openRedis(args: string[] = []) {
 		const folder = await mkdtemp(join(tmpdir(), "moleculer-commerce-limits-"));
@@ -247,16 +261,19 @@ describeWith(["redis-server"], "with a Redis", () => {
 		const env = { CACHER: url, RATE_LIMIT_PER_MINUTE: "1000" };
 		const [one, two] = [await start(env), await start(env)];
 		await Promise.all([connected(one), connected(two)]);
-		const left = async (shop: Shop) =>
-			Number(/r=(\d+)/.exec((await browse(shop)).headers.get("ratelimit") ?? "")?.[1]);
-		const first = await left(one);
-		expect(await left(two)).toBe(first - 1);
-		expect(await left(one)).toBe(first - 2);
+		const left = async (shop: Shop, user: object) =>
+			Number(/r=(\d+)/.exec((await browse(shop, user)).headers.get("ratelimit") ?? "")?.[1]);
+		const counted = await withCountedUser([one, two], async (user) => {
+			expect(await left(one, user)).toBe(999);
+			expect(await left(two, user)).toBe(998);
+			expect(await left(one, user)).toBe(997);
+			return user;
+		});
 
 		await redis.process.kill();
 		const { uncounted } = limitsOf(one);
 		// The gateway's own counter contains only the requests that Redis did not count.
-		expect(await left(one)).toBe(1000 - (uncounted + 1));
+		expect(await left(one, counted)).toBe(999);
 		expect(limitsOf(one).uncounted).toBe(uncounted + 1);
 		await redis.restart();
 		await connected(one);
@@ -265,18 +282,16 @@ describeWith(["redis-server"], "with a Redis", () => {
 	test("rejects a client without quota at every gateway until its window ends", async () => {
 		const { url } = await openRedis();
 		const [one, two] = [await start({ CACHER: url }), await start({ CACHER: url })];
-		const user = { token: token(one.env) };
 		await Promise.all([connected(one), connected(two)]);
-		expect(await repeat(7, () => browse(one, user))).toEqual([200, 200, 200, 200, 200, 429, 429]);
-		// A gateway counts in its memory when Redis does not respond within 100 ms.
-		const { headers } = await eventually(async () => {
-			const before = limitsOf(two).uncounted;
-			const response = await browse(two, user);
-			expect(limitsOf(two).uncounted).toBe(before);
-			expect(response.status).toBe(429);
-			return response;
+		const { status, headers } = await withCountedUser([one, two], async (user) => {
+			const statuses = await repeat(7, () => browse(one, user));
+			expect(statuses).toEqual([200, 200, 200, 200, 200, 429, 429]);
+			return browse(two, user);
 		});
-		expect(headers.get("ratelimit")).toMatch(/^"default";r=0;t=(60|5\d)$/);
+		expect(status).toBe(429);
+		const [, seconds] = /^"default";r=0;t=(\d+)$/.exec(headers.get("ratelimit")!) ?? [];
+		expect(Number(seconds)).toBeGreaterThanOrEqual(1);
+		expect(Number(seconds)).toBeLessThanOrEqual(60);
 	});
 
 	test("keeps counters and holds when cached pages fill Redis", async () => {
@@ -294,6 +309,8 @@ describeWith(["redis-server"], "with a Redis", () => {
 		const shop = await start({ CACHER: url, RATE_LIMIT_PER_MINUTE: "1000" });
 		await connected(shop);
 		await repeat(20, () => browse(shop));
+		// Redis has also counted the requests to which it did not respond in time.
+		await connected(shop);
 		const [bucket] = await raw.keys("*:limits:*");
 		const counters = await raw.hgetall(bucket!);
 
@@ -326,8 +343,12 @@ describeWith(["redis-server"], "with a Redis", () => {
 		const [bucket, ...others] = await raw.keys("*:limits:*");
 		expect(others).toEqual([]);
 		expect(await raw.ttl(bucket!)).toBe(-1);
-		await raw.hset(bucket!, "ends", "1");
-		expect((await browse(shop)).headers.get("ratelimit")).toMatch(/r=999;t=60$/);
+		await eventually(async () => {
+			const before = limitsOf(shop).uncounted;
+			await raw.hset(bucket!, "ends", "1");
+			expect((await browse(shop)).headers.get("ratelimit")).toMatch(/r=999;t=60$/);
+			expect(limitsOf(shop).uncounted).toBe(before);
+		});
 		expect(await raw.hlen(bucket!)).toBe(2);
 	});
 });

@@ -173,17 +173,20 @@ test("retries a failing stream with backoff, without affecting other streams", a
 		return { events: [event(1), event(2)].filter((one) => one.id > (after ?? "")), ended: false };
 	};
 	reads = [];
+	const begun = Date.now();
 	for (const id of [broken, slow, healthy]) versions.set(id, "2");
-	await poll(15);
+	await eventually(() => expect(opened[2]!.messages).toHaveLength(2));
+	await poll(3);
 	gate.resolve();
 	await eventually(() => expect(opened[1]!.messages).toHaveLength(2));
-	await poll(2);
+	await poll(12);
 	for (const stream of opened.slice(1))
 		expect(stream.messages.map(({ id }) => id)).toEqual([event(1).id, event(2).id]);
 	const count = (id: string) => reads.filter((one) => one === id).length;
 	expect([count(slow), count(healthy)]).toEqual([1, 1]);
 	expect(count(broken)).toBeGreaterThanOrEqual(2);
-	expect(count(broken)).toBeLessThanOrEqual(7);
+	// The pauses are at least 400, 800, 1600, … ms.
+	expect(count(broken)).toBeLessThanOrEqual(1 + Math.log2(1 + (Date.now() - begun) / 400));
 	read = async () => ({ events: [event(1)], ended: true });
 	await eventually(() => expect(opened[0]!.messages).toMatchObject([{ id: event(1).id }]));
 });
