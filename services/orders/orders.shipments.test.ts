@@ -15,7 +15,13 @@ let admin: Customer;
 let customer: Customer;
 let product: { id: string };
 beforeAll(async () => {
-	shop = await startShop({ env: { EVENT_BACKOFF: "0.05,0.05,0.1,0.1,0.2,0.5,1,1,1,1" } });
+	shop = await startShop({
+		env: {
+			EVENT_BACKOFF: "0.05,0.05,0.1,0.1,0.2,0.5,1,1,1,1",
+			// The node claims its own sagas that do not run after this time.
+			LEASE_MS: "600000",
+		},
+	});
 	[admin, customer] = [await makeAdmin(shop), await register(shop)];
 	product = await makeProduct(shop, admin, { stock: 1000 });
 });

@@ -49,7 +49,7 @@ test("an order waits for the buyer's confirmation, with its stock reserved", asy
 	});
 	expect(await find(order.id)).toMatchObject(order);
 	expect(await reserved()).toBe(before + 1);
-	expect(await audit()).toEqual([]);
+	await eventually(async () => expect(await audit()).toEqual([]));
 
 	await decide(order.id, "succeed");
 	await becomes(order.id, { status: "confirmed", payment: null });
@@ -58,7 +58,7 @@ test("an order waits for the buyer's confirmation, with its stock reserved", asy
 		"order.payment_pending",
 		"order.confirmed",
 	]);
-	expect(await audit()).toEqual([]);
+	await eventually(async () => expect(await audit()).toEqual([]));
 });
 
 test("an order whose buyer fails to confirm is cancelled", async () => {
