@@ -1,4 +1,4 @@
-import { beforeEach, describe, expect, test } from "@jest/globals";
+import { afterEach, beforeEach, describe, expect, test } from "@jest/globals";
 import { Errors } from "moleculer";
 import { v7 as uuid } from "uuid";
 import { Database } from "../../lib/persistence/database.ts";
@@ -8,6 +8,14 @@ import { cartShop } from "./test/cart-shop.ts";
 
 const shop = cartShop();
 beforeEach(() => shop.reconnect());
+/** Keeps the poller from checking the orders of carts. */
+const postpone = () =>
+	shop.shop.databases.query(
+		"carts",
+		"update carts set settle_at = now() + interval '1 hour' where status = 'completing'",
+	);
+// The carts that a test leaves are no orders of the next one.
+afterEach(async () => void (await postpone()));
 
 type MadeCart = Awaited<ReturnType<typeof shop.userCart>>;
 /** Waits for a change of the row, because reading the cart would settle it. */
@@ -16,7 +24,7 @@ const settles = (cart: MadeCart, expected: object) =>
 /** Lets the next poll of any node check the order of a cart. */
 const makeDue = ({ id }: MadeCart) =>
 	shop.shop.databases.query("carts", "update carts set settle_at = now() where id = $1", [id]);
-/** Starts a checkout that ends without a result. */
+/** Starts a checkout that ends without a result, and that only the test continues. */
 async function interrupted(
 	lost: "before" | "after",
 ): Promise<{ cart: MadeCart; order_id: string }> {
@@ -26,6 +34,7 @@ async function interrupted(
 	expect(body).toMatchObject({ status: 503, code: "SERVICE_UNAVAILABLE" });
 	const { status, order_id } = await cart.get();
 	expect(status).toBe("completing");
+	await postpone();
 	return { cart, order_id: order_id! };
 }
 
@@ -146,6 +155,7 @@ describe("a refusal that does not name the order", () => {
 			const headers = { "idempotency-key": uuid() };
 			[shop.orders.outcome, shop.orders.lost] = [outcome, "after"];
 			expect((await checkout()).status).toBe(503);
+			await postpone();
 			[shop.orders.lost, shop.orders.isStrict] = ["no", true];
 			const [order_id] = shop.orders.requests.keys();
 			for (const repeat of [checkout, cart.checkout])
@@ -194,9 +204,12 @@ test("a refusal that names the order opens its cart without another call", async
 	expect(shop.orders.lookups).toBe(0);
 });
 
-/** Lets statements of the carts service fail until `restore`. */
+const original = Database.prototype.query;
+afterEach(() => {
+	Database.prototype.query = original;
+});
+/** Lets statements of the carts service fail until `restore`, or the end of the test. */
 function failing(name: string) {
-	const original = Database.prototype.query;
 	let failures = 0;
 	Database.prototype.query = function (this: Database, statement, values) {
 		if (typeof statement === "object" && statement.name === name) {
@@ -220,6 +233,7 @@ describe("a checkout whose write was lost", () => {
 		const cart = await shop.userCart();
 		const fault = failing("complete_carts");
 		const { status, body } = await cart.checkout();
+		await postpone();
 		fault.restore();
 		expect([status, fault.failures > 0]).toEqual([201, true]);
 		expect(await shop.row(cart.id)).toMatchObject({ status: "completing" });
