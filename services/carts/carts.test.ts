@@ -3,7 +3,8 @@ import { v7 as uuid } from "uuid";
 import { summarizeProblem } from "../../test/support/problems.ts";
 import { cartShop, home } from "./test/cart-shop.ts";
 
-const shop = cartShop();
+/** Enough connections for 20 requests at the same time, which wait for each other. */
+const shop = cartShop({ DATABASE_POOL: "20" });
 
 describe("opening a cart", () => {
 	test("gives a guest a token, which is returned once and not stored", async () => {
