@@ -82,8 +82,11 @@ export interface TestedStripe extends TestedProvider {
 	readonly stripe: StripeStandIn;
 	/** The ID of a payment's PaymentIntent. */
 	intentIdOf(key: string): Promise<string>;
-	/** Creates a provider as another process would, with the same database. */
-	createAnother(env?: Readonly<Record<string, string>>): PaymentProvider;
+	/**
+	 * Creates a provider as another process would, with the same database.
+	 * @param timeoutMs time limit for a response of the stand-in
+	 */
+	createAnother(env?: Readonly<Record<string, string>>, timeoutMs?: number): PaymentProvider;
 }
 
 /** @param timeoutMs time limit for a response of the stand-in */
@@ -94,14 +97,17 @@ export async function startStripeProvider(
 	const { stop, ...database } = await startDatabase();
 	const stripe = await startStripe(options);
 	const created: PaymentProvider[] = [];
-	function createAnother(more: Readonly<Record<string, string>> = {}): PaymentProvider {
+	function createAnother(
+		more: Readonly<Record<string, string>> = {},
+		limitMs = timeoutMs,
+	): PaymentProvider {
 		const env = readEnv({
 			STRIPE_SECRET_KEY: stripe.apiKey,
 			STRIPE_WEBHOOK_SECRET: stripe.webhookSecret,
 			STRIPE_API_URL: stripe.url,
 			...more,
 		});
-		const provider = createStripe({ db: database.db, logger, env }, timeoutMs);
+		const provider = createStripe({ db: database.db, logger, env }, limitMs);
 		created.push(provider);
 		return provider;
 	}

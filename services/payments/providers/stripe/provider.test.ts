@@ -2,7 +2,7 @@ import { inspect } from "node:util";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "@jest/globals";
 import { v7 as uuid } from "uuid";
 import { readEnv } from "../../../../lib/settings/env.ts";
-import { eventually } from "../../../../test/support/eventually.ts";
+import { eventually, LIMIT_MS } from "../../../../test/support/eventually.ts";
 import {
 	startStripeProvider,
 	type TestedStripe,
@@ -41,7 +41,7 @@ const requestOf = (token = "pm_card_visa", more: Partial<AuthorizeRequest> = {})
 });
 const authorize = (request: AuthorizeRequest, by = provider) => by.authorize([request])[0]!;
 const voidIt = (key: string) => provider.void([{ key, authorization: key }])[0]!;
-const lookup = async (key: string) => (await provider.lookup([key])[0]!)?.result;
+const lookup = async (key: string, by = provider) => (await by.lookup([key])[0]!)?.result;
 const refund = (authorization: string, key: string, amount: number) =>
 	provider.refund([{ key, authorization, amount }])[0]!;
 const intentsOf = async (key: string) =>
@@ -124,14 +124,15 @@ describe("a payment", () => {
 
 	test("is looked up without a request to Stripe while it is being created", async () => {
 		const request = requestOf();
+		const patient = tested.createAnother({}, LIMIT_MS);
 		const { requests: before } = await tested.stripe.dump();
 		await tested.stripe.pauseRequests();
-		const authorized = authorize(request);
+		const authorized = authorize(request, patient);
 		await eventually(async () => {
 			const { requests } = await tested.stripe.dump();
 			expect(requests.length).toBe(before.length + 1);
 		});
-		const lookups = [lookup(request.key), lookup(request.key)];
+		const lookups = [lookup(request.key, patient), lookup(request.key, patient)];
 		await tested.stripe.resumeRequests();
 		const result = await authorized;
 		expect(await Promise.all(lookups)).toEqual([result, result]);
@@ -224,7 +225,7 @@ describe("a void", () => {
 	test("closes a payment whose PaymentIntent is being created", async () => {
 		const request = requestOf();
 		await tested.stripe.pauseRequests();
-		const authorized = authorize(request);
+		const authorized = authorize(request, tested.createAnother({}, LIMIT_MS));
 		await eventually(async () => {
 			const { requests } = await tested.stripe.dump();
 			expect(requests.at(-1)).toMatchObject({
