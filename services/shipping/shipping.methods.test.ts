@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, beforeEach, expect, test } from "@jest/globals";
-import type { HasDatabase } from "../../mixins/database.mixin.ts";
+import { countStatements as countStatementsOf } from "../../test/support/count-statements.ts";
 import { stubbedServices, token } from "../../test/support/gateway.ts";
 import { summarizeProblem } from "../../test/support/problems.ts";
 import { type Shop, startShop } from "../../test/support/shop.ts";
@@ -36,19 +36,7 @@ const cart = { currency: "EUR", country: null, subtotal: 20, weight: 300 };
 const quote = async (over: object = {}) =>
 	(await shop.call("shipping.quote", { carts: [{ ...cart, ...over }] }))[0];
 
-/** Counts the statements of the service while `work` runs. */
-async function countStatements(work: () => Promise<unknown>): Promise<number> {
-	const { db } = shop.broker.getLocalService("shipping") as unknown as HasDatabase;
-	const original = db.query;
-	let count = 0;
-	db.query = (...values) => {
-		count++;
-		return original.apply(db, values) as never;
-	};
-	await work();
-	db.query = original;
-	return count;
-}
+const countStatements = (work: () => Promise<unknown>) => countStatementsOf(shop, "shipping", work);
 
 test("creates, lists, changes and deletes methods", async () => {
 	expect(await create()).toMatchObject({ status: 201, body: stored });

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, beforeEach, expect, test } from "@jest/globals";
 import { v7 as uuid } from "uuid";
 import type { HasDatabase } from "../../mixins/database.mixin.ts";
+import { countStatements as countStatementsOf } from "../../test/support/count-statements.ts";
 import { stubbedServices, token } from "../../test/support/gateway.ts";
 import { callWhileLocked } from "../../test/support/lock-waits.ts";
 import { summarizeProblem } from "../../test/support/problems.ts";
@@ -33,19 +34,7 @@ const cart = (over: object = {}) => ({
 const calculate = (...carts: ReturnType<typeof cart>[]) => shop.call("tax.calculate", { carts });
 const nameOf = async (over: object = {}) => (await calculate(cart(over)))[0]!.lines[1]?.name;
 
-/** Counts the statements of the service while `work` runs. */
-async function countStatements(work: () => Promise<unknown>): Promise<number> {
-	const { db } = shop.broker.getLocalService("tax") as unknown as HasDatabase;
-	const original = db.query;
-	let count = 0;
-	db.query = (...values) => {
-		count++;
-		return original.apply(db, values) as never;
-	};
-	await work();
-	db.query = original;
-	return count;
-}
+const countStatements = (work: () => Promise<unknown>) => countStatementsOf(shop, "tax", work);
 
 test("replaces the whole table and returns it in the given order", async () => {
 	expect(await get()).toMatchObject({ status: 200, body: [] });
