@@ -56,7 +56,8 @@ let admin: Customer;
 let customer: Customer;
 let product: { id: string };
 beforeAll(async () => {
-	shop = await startShop({ middlewares: [calls] });
+	// For 20 requests at the same time, which wait for each other.
+	shop = await startShop({ middlewares: [calls], env: { DATABASE_POOL: "15" } });
 	const { db } = shop.broker.getLocalService("orders") as unknown as HasDatabase;
 	const query = db.query.bind(db);
 	db.query = (async (statement: Statement | string, values?: readonly unknown[]) => {

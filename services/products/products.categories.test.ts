@@ -3,6 +3,7 @@ import { v7 as uuid } from "uuid";
 import type { Database, Tx } from "../../lib/persistence/database.ts";
 import { inventoryStub } from "../../test/support/gateway.ts";
 import { callWhileLocked } from "../../test/support/lock-waits.ts";
+import { repeatWithoutConnection } from "../../test/support/outages.ts";
 import { admin, asAdmin, type Shop, startShop } from "../../test/support/shop.ts";
 import "./products.contract.ts";
 
@@ -172,8 +173,12 @@ test("rejects a rename to an invalid or too long category, and changes nothing",
 });
 
 test("concurrent renames of one category change each product once", async () => {
-	const products = await Promise.all(Array.from({ length: 20 }, () => create("Start/Sub")));
-	const outcomes = await Promise.all([1, 2, 3, 4].map((n) => rename("Start", `End ${n}`)));
+	const products = await Promise.all(
+		Array.from({ length: 20 }, () => repeatWithoutConnection(() => create("Start/Sub"))),
+	);
+	const outcomes = await Promise.all(
+		[1, 2, 3, 4].map((n) => repeatWithoutConnection(() => rename("Start", `End ${n}`))),
+	);
 	expect(outcomes.map(({ changed }) => changed).sort()).toEqual([0, 0, 0, 20]);
 	expect(await Promise.all(products.map(({ id }) => eventsOf(id)))).toEqual(
 		Array(20).fill([["category"]]),

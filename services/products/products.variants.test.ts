@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, expect, test } from "@jest/globals";
 import { v7 as uuid } from "uuid";
 import { etagOf } from "../../lib/contracts/etag.ts";
+import { repeatWithoutConnection } from "../../test/support/outages.ts";
 import { admin, asAdmin, type Shop, startShop } from "../../test/support/shop.ts";
 import "../inventory/inventory.contract.ts";
 import "./products.contract.ts";
@@ -23,6 +24,8 @@ const createVariant = (id: string, size: string, over: object = {}, meta: object
 		{ id, options: { size, color: "red" }, ...over },
 		{ meta: { user: admin, ...meta } },
 	);
+const createInBurst = (...args: Parameters<typeof createVariant>) =>
+	repeatWithoutConnection(() => createVariant(...args));
 const update = (id: string, changes: object, meta: object = {}) =>
 	shop.call("products.update", { id, ...changes }, { meta: { user: admin, ...meta } });
 const remove = (id: string) => shop.call("products.remove", { id }, asAdmin);
@@ -142,14 +145,14 @@ test("one of 50 concurrent variants gets its options", async () => {
 	const { id } = await createParent();
 	const same = await settle(
 		Array.from({ length: 50 }, (_, i) =>
-			createVariant(id, "M", {
+			createInBurst(id, "M", {
 				options: i % 2 ? { size: "M", color: "red" } : { color: "red", size: "M" },
 			}),
 		),
 	);
 	expect([same.done.length, same.errors]).toEqual([1, { VARIANT_EXISTS: 49 }]);
 	const different = await settle(
-		Array.from({ length: 50 }, (_, i) => createVariant(id, `S${i >> 1}`)),
+		Array.from({ length: 50 }, (_, i) => createInBurst(id, `S${i >> 1}`)),
 	);
 	expect([different.done.length, different.errors]).toEqual([25, { VARIANT_EXISTS: 25 }]);
 	const { variants, variant_count } = await get(id);
@@ -168,7 +171,7 @@ test("one of several concurrent variants gets a SKU, and no other product has it
 test("a product has at most 100 variants", async () => {
 	const { id } = await createParent();
 	const { done, errors } = await settle(
-		Array.from({ length: 103 }, (_, i) => createVariant(id, `${i}`)),
+		Array.from({ length: 103 }, (_, i) => createInBurst(id, `${i}`)),
 	);
 	expect([done.length, errors]).toEqual([100, { TOO_MANY_VARIANTS: 3 }]);
 	expect((await get(id)).variants.map(({ id }) => id)).toEqual(done.map(({ id }) => id).sort());
