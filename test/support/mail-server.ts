@@ -1,6 +1,7 @@
 import type { AddressInfo } from "node:net";
 import { type ParsedMail, simpleParser } from "mailparser";
 import { SMTPServer } from "smtp-server";
+import { freePort } from "./processes.ts";
 
 export interface MailServer {
 	/** Value for SMTP_URL. */
@@ -18,8 +19,11 @@ export interface MailServer {
 const rejection = (responseCode: number | undefined) =>
 	responseCode ? Object.assign(new Error("Rejected by the test"), { responseCode }) : null;
 
-/** Starts an SMTP server on the loopback address. */
-export async function startMailServer(port = 0): Promise<MailServer> {
+/**
+ * Starts an SMTP server on the loopback address.
+ * @param port by default one that no connection takes while the server restarts
+ */
+export async function startMailServer(port?: number): Promise<MailServer> {
 	const mails: ParsedMail[] = [];
 	const server = new SMTPServer({
 		disabledCommands: ["STARTTLS", "AUTH"],
@@ -39,7 +43,11 @@ export async function startMailServer(port = 0): Promise<MailServer> {
 		},
 	});
 	server.on("error", () => {}); // Clients may disconnect at any time.
-	await new Promise<void>((resolve) => server.listen(port, "127.0.0.1", resolve));
+	const chosen = port ?? (await freePort());
+	await new Promise<void>((resolve, reject) => {
+		server.once("error", reject);
+		server.listen(chosen, "127.0.0.1", resolve);
+	});
 	const address = server.server.address() as AddressInfo;
 	const started: MailServer = {
 		url: `smtp://127.0.0.1:${address.port}`,
