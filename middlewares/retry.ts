@@ -30,7 +30,7 @@ export function retry(broker: ServiceBroker): Middleware {
 				if (!timeout || nodeID || repetitions.has(ctx)) return next(ctx);
 				const isRead =
 					action.retry === true && (parentCtx?.action as Action | undefined | null)?.retry !== true;
-				return attempt(ctx, next, { name: action.name, isRead, deadline: Date.now() + timeout });
+				return attempt(ctx, next, { name: action.name, isRead, limit: timeout });
 			};
 		},
 	} as unknown as Middleware;
@@ -38,11 +38,12 @@ export function retry(broker: ServiceBroker): Middleware {
 	async function attempt(
 		ctx: Context,
 		next: Handler,
-		{ name, isRead, deadline }: { name: string; isRead: boolean; deadline: number },
+		{ name, isRead, limit }: { name: string; isRead: boolean; limit: number },
 	) {
 		const { options } = ctx;
+		const deadline = Date.now() + limit;
+		let left = limit;
 		for (let repetition = 0; ; repetition++) {
-			const left = deadline - Date.now();
 			const timeout = isRead && repetition < BACKOFF.length ? left / 2 : left;
 			try {
 				return await (repetition === 0 ? first(timeout) : again(timeout));
@@ -63,6 +64,10 @@ export function retry(broker: ServiceBroker): Middleware {
 					"moleculer.node": ctx.nodeID ?? undefined,
 				});
 				await pause(wait);
+				// On a busy machine, the pause may end after the deadline. Moleculer ignores a timeout
+				// that is not positive, so the repetition would have no limit.
+				left = deadline - Date.now();
+				if (left <= 0) throw error;
 			}
 		}
 		function first(timeout: number): Promise<unknown> {

@@ -167,7 +167,7 @@ test("retries and state changes of the circuit breaker are events of the call's 
 	const caller = await startTwo();
 	const never = () => new Promise(() => undefined);
 	looks = [never];
-	await caller.call("things.look", {}, { headers: { traceparent: one }, timeout: 2000 });
+	await caller.call("things.look", {}, { headers: { traceparent: one }, timeout: 8000 });
 	const [client, ...rest] = traces.spans;
 	expect(client!.notes).toEqual([
 		["retry", { try: 2, "error.type": "REQUEST_TIMEOUT", "moleculer.node": "callee" }],

@@ -6,8 +6,12 @@ const MAX_UNIT_BYTES = 3;
 const FLUSH_DELAY_MS = 200;
 /** Bytes that may wait for the reader of the output. Beyond that, lines are dropped. */
 const MAX_PENDING_BYTES = 32 * 1024 * 1024;
-/** Milliseconds granted to a pending write when the process exits. */
-const EXIT_WAIT_MS = 50;
+/**
+ * Milliseconds granted to a pending write when the process exits. On a busy machine, the thread
+ * that writes may not run for hundreds of milliseconds. Without a pending write, the exit does not
+ * wait.
+ */
+const EXIT_WAIT_MS = 1000;
 
 /** The used part of pino's destination, whose types lack writing bytes. */
 interface Output {
