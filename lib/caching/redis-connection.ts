@@ -14,11 +14,18 @@ export function connectRedis(url: string, logger: ConnectionLog): Redis {
 		enableOfflineQueue: false,
 		maxRetriesPerRequest: 0,
 		autoResendUnfulfilledCommands: false,
-		// Limits the commands that ioredis sends when it connects.
-		commandTimeout: 2000,
-		connectTimeout: 2000,
+		commandTimeout: HANDSHAKE_TIMEOUT_MS,
+		connectTimeout: HANDSHAKE_TIMEOUT_MS,
 		retryStrategy: () => RETRY_MS,
 		disconnectTimeout: DISCONNECT_MS,
+	});
+	// ioredis reads the option for each command. Its timers fire before it reads the socket, so a
+	// process that was suspended would close a connection that works. The store has its own limits.
+	redis.on("ready", () => {
+		redis.options.commandTimeout = undefined;
+	});
+	redis.on("close", () => {
+		redis.options.commandTimeout = HANDSHAKE_TIMEOUT_MS;
 	});
 	let unavailable = false;
 	let cause: unknown;
@@ -36,6 +43,8 @@ export function connectRedis(url: string, logger: ConnectionLog): Redis {
 	});
 	return redis;
 }
+/** Limit of a connection attempt, and of each command that ioredis sends in it. */
+const HANDSHAKE_TIMEOUT_MS = 2000;
 /** Milliseconds between two connection attempts. */
 export const RETRY_MS = 500;
 /**

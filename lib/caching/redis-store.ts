@@ -84,6 +84,8 @@ const MAX_KEYS = 500;
  * made meanwhile.
  */
 const SETTLE_MS = 2 * RETRY_MS + 1000;
+/** Limit of an announcement, in milliseconds. No caller waits for it. */
+const ANNOUNCE_TIMEOUT_MS = 2000;
 
 /**
  * Stores values in Redis, shared by all nodes. Without Redis, nothing is cached and nothing fails;
@@ -104,7 +106,8 @@ export function redisStore(redis: Redis, timeoutMs = COMMAND_TIMEOUT_MS): CacheS
 	async function run<T>(
 		script: keyof Scripts,
 		keys: readonly string[],
-		...args: (string | number)[]
+		args: readonly (string | number)[],
+		limitMs = timeoutMs,
 	): Promise<T[] | undefined> {
 		try {
 			const parts = Array.from({ length: Math.ceil(keys.length / MAX_KEYS) }, (_, i) =>
@@ -112,9 +115,9 @@ export function redisStore(redis: Redis, timeoutMs = COMMAND_TIMEOUT_MS): CacheS
 			);
 			const replies = await withTimeout(
 				Promise.all(parts.map((part) => commands[script](part.length, ...part, ...args))),
-				timeoutMs,
+				limitMs,
 			);
-			if (!replies) throw timeoutError(timeoutMs);
+			if (!replies) throw timeoutError(limitMs);
 			return replies as T[];
 		} catch (error) {
 			// Redis works, but all of its values are exempt from eviction: nothing is cached meanwhile.
@@ -139,7 +142,8 @@ export function redisStore(redis: Redis, timeoutMs = COMMAND_TIMEOUT_MS): CacheS
 	}
 	async function announceChanges(): Promise<void> {
 		const announced = [...unannounced];
-		if (!(await run("cacheRelease", [...unannounced.keys()], ""))) return;
+		const limitMs = Math.max(timeoutMs, ANNOUNCE_TIMEOUT_MS);
+		if (!(await run("cacheRelease", [...unannounced.keys()], [""], limitMs))) return;
 		for (const [key, until] of announced)
 			if (unannounced.get(key) === until) unannounced.delete(key);
 		readableFrom = Date.now() + SETTLE_MS;
@@ -155,7 +159,7 @@ export function redisStore(redis: Redis, timeoutMs = COMMAND_TIMEOUT_MS): CacheS
 			const found =
 				Date.now() < readableFrom
 					? undefined
-					: await run<string[]>("cacheTake", keys, lease, LEASE_MS);
+					: await run<string[]>("cacheTake", keys, [lease, LEASE_MS]);
 			if (!found) return keys.map(() => "busy");
 			return found
 				.flat()
@@ -169,21 +173,19 @@ export function redisStore(redis: Redis, timeoutMs = COMMAND_TIMEOUT_MS): CacheS
 				for (let i = 0; i < leased.length; i += MAX_KEYS) {
 					const part = leased.slice(i, i + MAX_KEYS);
 					const keys = part.map(({ key }) => key);
-					await run(
-						"cacheFill",
-						keys,
+					await run("cacheFill", keys, [
 						lease,
 						Math.min(ttl, MAX_TTL_MS),
 						...part.map(({ value }) => `v${value}`),
-					);
+					]);
 				}
 			}
 		},
 		async hold(keys, holder) {
-			await run("cacheHold", keys, holder, HOLD_MS);
+			await run("cacheHold", keys, [holder, HOLD_MS]);
 		},
 		async release(keys, holder) {
-			if (!(await run("cacheRelease", keys, holder))) deferAnnouncement(keys);
+			if (!(await run("cacheRelease", keys, [holder]))) deferAnnouncement(keys);
 		},
 		async ping() {
 			if (!(await withTimeout(redis.ping(), timeoutMs))) throw timeoutError(timeoutMs);

@@ -2,7 +2,7 @@ import { mkdtempSync } from "node:fs";
 import { rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from "@jest/globals";
+import { afterAll, beforeAll, beforeEach, describe, expect, jest, test } from "@jest/globals";
 import { eventually } from "../../test/support/eventually.ts";
 import { describeWith, type Server, startRedis } from "../../test/support/servers.ts";
 import { Metrics } from "../observability/metrics/registry.ts";
@@ -271,11 +271,11 @@ describeWith(["redis-server"], "validated cache with Redis", () => {
 		return store;
 	};
 	/** Waits until values are cached again. */
-	const works = (validated: ValidatedCache<string>) =>
+	const works = (validated: ValidatedCache<string>, key = "/probe") =>
 		eventually(async () => {
-			await validated.get(service, "/probe", 60_000, read);
+			await validated.get(service, key, 60_000, read);
 			const before = reads;
-			await validated.get(service, "/probe", 60_000, read);
+			await validated.get(service, key, 60_000, read);
 			expect(reads).toBe(before);
 		});
 
@@ -317,12 +317,27 @@ describeWith(["redis-server"], "validated cache with Redis", () => {
 		);
 		for (const one of [validated!, other!]) await works(one);
 		const fetch = () => validated!.get(service, "/things/1", 60_000, read);
-		await fetch();
+		await works(validated!, "/things/1");
+		// Reconnects when the test calls `connect`.
+		connection.options.retryStrategy = () => null;
 		redis.process.pause();
 		expect(await fetch()).toBe("price 1");
 		await createCache(there, "cache::").of(service, 60_000).whileInvalidated([], commit(2));
 		expect(await fetch()).toBe("price 2");
-		redis.process.resume();
+		// The time that a reconnected node waits for the announcements of others does not elapse.
+		const clock = jest.spyOn(Date, "now").mockReturnValue(Date.now());
+		try {
+			redis.process.resume();
+			await eventually(() => here.ping());
+			expect(await fetch()).toBe("price 2");
+			await connection.connect();
+			// Redis may also have received the hold of the change.
+			await eventually(async () =>
+				expect(`${await connection.get(`cache::${service}:generation`)}`).not.toMatch(/^v/),
+			);
+		} finally {
+			clock.mockRestore();
+		}
 		const seen = new Set<string>();
 		await eventually(async () => {
 			seen.add(await fetch());
