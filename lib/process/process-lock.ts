@@ -1,6 +1,6 @@
 import { execFile } from "node:child_process";
-import { randomBytes } from "node:crypto";
-import { link, readFile, readlink, rename, rm, writeFile } from "node:fs/promises";
+import { createHash, randomBytes } from "node:crypto";
+import { link, readFile, readlink, rm, writeFile } from "node:fs/promises";
 import { promisify } from "node:util";
 import { errorCode } from "./folder-access.ts";
 
@@ -72,7 +72,7 @@ export class LockedError extends Error {
  * crash: the file contains the PID and start time of the holder, and the lock of a process that no
  * longer exists is replaced.
  *
- * @throws LockedError if the holder is running
+ * @throws LockedError if the holder is running, or a process that is replacing a stale lock
  */
 export async function lockFile(path: string): Promise<ProcessLock> {
 	const self = await findProcess(process.pid);
@@ -91,7 +91,8 @@ export async function lockFile(path: string): Promise<ProcessLock> {
 			} catch (error) {
 				if (errorCode(error) !== "EEXIST") throw error;
 			}
-			const found = await readFile(path, "utf8").catch(() => "");
+			const found = await readLock(path);
+			if (found === undefined) continue;
 			const holder = parseHolder(found);
 			const alive = holder && (await findProcess(holder.pid));
 			if (alive && alive.started === holder.started) throw new LockedError(holder.pid);
@@ -100,6 +101,14 @@ export async function lockFile(path: string): Promise<ProcessLock> {
 	} finally {
 		await rm(draft, { force: true });
 	}
+}
+
+/** The content of a lock file; undefined if it does not exist. */
+function readLock(path: string): Promise<string | undefined> {
+	return readFile(path, "utf8").catch((error) => {
+		if (errorCode(error) === "ENOENT") return undefined;
+		throw error;
+	});
 }
 
 function parseHolder(content: string): { pid: number; started: string } | undefined {
@@ -111,19 +120,19 @@ function parseHolder(content: string): { pid: number; started: string } | undefi
 }
 
 /**
- * Removes the lock of a process that no longer exists. Another process may replace that lock at the
- * same time, so the file is first moved aside, and restored if its content has changed.
+ * Removes the lock of a process that no longer exists. A process may be suspended between reading a
+ * lock and removing it, while another one replaces it. So only the holder of a second lock removes
+ * one particular stale lock, which stays the same until then: its content is unique. The second
+ * lock can become stale as well, and is then replaced in the same way.
  */
-async function removeStale(path: string, expected: string): Promise<void> {
-	const aside = `${path}.${randomBytes(6).toString("hex")}`;
+async function removeStale(path: string, stale: string): Promise<void> {
+	const id = createHash("sha256").update(stale).digest("hex").slice(0, 16);
+	const removal = await lockFile(`${path}.${id}`);
 	try {
-		await rename(path, aside);
-	} catch (error) {
-		if (errorCode(error) === "ENOENT") return;
-		throw error;
+		if ((await readLock(path)) === stale) await rm(path, { force: true });
+	} finally {
+		await removal.release();
 	}
-	if ((await readFile(aside, "utf8")) !== expected) await link(aside, path).catch(() => undefined);
-	await rm(aside, { force: true });
 }
 
 async function releaseLock(path: string, own: string): Promise<void> {
