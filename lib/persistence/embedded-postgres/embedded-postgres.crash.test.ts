@@ -2,6 +2,7 @@ import { spawn } from "node:child_process";
 import { chown, readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, afterEach, describe, expect, test } from "@jest/globals";
+import { eventually } from "../../../test/support/eventually.ts";
 import { testIf } from "../../../test/support/skip.ts";
 import { findBinaries } from "./binaries.ts";
 import { startEmbeddedPostgres } from "./embedded-postgres.ts";
@@ -10,7 +11,6 @@ import {
 	canSwitchUser,
 	cleanUp,
 	connect,
-	eventually,
 	gone,
 	isAlive,
 	isRoot,
@@ -18,6 +18,7 @@ import {
 	makeUsedFolder,
 	processesWith,
 	query,
+	recordLines,
 	removeTemplate,
 	runProgram,
 } from "./test/support.ts";
@@ -61,7 +62,9 @@ describe("after kill -9", () => {
 	test("of the program, Postgres ends as well", async () => {
 		const postgres = await killedProgram(await makeUsedFolder());
 		await gone(postgres.pid);
-		expect(await processesWith("postgres-watcher", String(postgres.pid))).toEqual([]);
+		await eventually(async () =>
+			expect(await processesWith("postgres-watcher", String(postgres.pid))).toEqual([]),
+		);
 	});
 
 	test("of the program, the next start succeeds immediately", async () => {
@@ -76,8 +79,8 @@ describe("after kill -9", () => {
 		const client = await connect(orphan);
 		const busy = client.query("SELECT pg_sleep(60)").catch(() => "ended");
 		expect(await isAlive(orphan.pid)).toBe(true);
-		const lines: string[] = [];
-		const next = await start(dataDir, (line) => lines.push(line));
+		const { lines, log } = recordLines();
+		const next = await start(dataDir, log);
 		expect(lines).toEqual([
 			`stopping Postgres process ${orphan.pid}, which outlived the program that started it`,
 		]);
@@ -104,12 +107,33 @@ describe("after kill -9", () => {
 		expect(await isAlive(other.pid!)).toBe(true);
 	});
 
+	test("of Postgres, the next start waits until its last process has ended", async () => {
+		const dataDir = await makeUsedFolder();
+		const { child, outcome } = runProgram(dataDir);
+		const dead = await outcome;
+		const client = await connect(dead);
+		const [row] = (await client.query("SELECT pg_backend_pid() AS pid")).rows;
+		afterwards(async () => (await isAlive(row.pid)) && process.kill(row.pid, "SIGKILL"));
+		process.kill(row.pid, "SIGSTOP");
+		process.kill(dead.pid, "SIGKILL");
+		child.kill("SIGKILL");
+		await gone(child.pid!);
+		const next = start(dataDir);
+		const attempts = async () => {
+			const log = await readFile(join(dataDir, "postgres.log"), "utf8");
+			return log.split("is still in use").length - 1;
+		};
+		const waited = eventually(async () => expect(await attempts()).toBeGreaterThan(20));
+		await Promise.race([next, waited]);
+		expect(await attempts()).toBeGreaterThan(20);
+		process.kill(row.pid, "SIGKILL");
+		await query(await next, "SELECT 1");
+	});
+
 	test("during initdb, the next start creates the cluster again", async () => {
 		const dataDir = await makeFolder();
 		const { child } = runProgram(dataDir);
-		await eventually(async () =>
-			(await readdir(dataDir)).some((name) => name.startsWith("initdb-")),
-		);
+		await eventually(async () => expect((await readdir(dataDir)).join()).toMatch(/(^|,)initdb-/));
 		child.kill("SIGKILL");
 		await gone(child.pid!);
 		const server = await start(dataDir);
@@ -149,7 +173,7 @@ describe("after kill -9", () => {
 		});
 		afterwards(() => foreign.kill("SIGQUIT"));
 		const file = join(pgData, "postmaster.pid");
-		await eventually(async () => (await readFile(file, "utf8").catch(() => "")).includes("ready"));
+		await eventually(async () => expect(await readFile(file, "utf8")).toContain("ready"));
 		await expect(start(dataDir)).rejects.toThrow(
 			`another Postgres (process ${foreign.pid}) runs on ${pgData}: stop it first`,
 		);

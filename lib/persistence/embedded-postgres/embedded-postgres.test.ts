@@ -25,6 +25,7 @@ import {
 	makeFolder,
 	makeUsedFolder,
 	query,
+	recordLines,
 	removeTemplate,
 	runProgram,
 } from "./test/support.ts";
@@ -230,14 +231,14 @@ describe("the user that starts it", () => {
 		const closed = await makeFolder("/root");
 		await chmod(closed, 0o700);
 		const dataDir = join(closed, "data");
-		const lines: string[] = [];
-		const first = await start(dataDir, { log: (line) => lines.push(line) });
+		const { lines, log } = recordLines();
+		const first = await start(dataDir, { log });
 		expect(lines).toHaveLength(1);
 		const elsewhere = /kept in (\S+)$/.exec(lines[0]!)?.[1] ?? "";
 		afterwards(() => rm(dirname(elsewhere), { recursive: true, force: true }));
 		await query(first, "CREATE TABLE kept ()");
 		await first.stop();
-		const second = await start(dataDir, { log: (line) => lines.push(line) });
+		const second = await start(dataDir, { log });
 		await query(second, "SELECT FROM kept");
 		expect(lines).toHaveLength(1);
 	});

@@ -21,20 +21,24 @@ export async function launch(
 	log: (line: string) => void,
 	requestedPort?: number,
 ) {
+	const begun = Date.now();
 	for (let attempt = 1; ; attempt++) {
 		const port = requestedPort ?? (await freePort());
 		const result = await launchOn(port, native, folder, settings, log);
 		if ("child" in result) return { ...result, port };
 		const { failure } = result;
-		// Another program took the port before Postgres bound it, or the last children of a killed
-		// Postgres are still ending.
-		const transient = /Address already in use|is still in use/.test(failure);
-		if (!transient || attempt === 20)
+		// Another program took the port before Postgres bound it.
+		const isPortTaken = /Address already in use/.test(failure) && attempt < 20;
+		// The last children of a killed Postgres are still ending, which a busy machine delays.
+		const isEnding = /is still in use/.test(failure) && Date.now() - begun < READY_TIMEOUT_MS;
+		if (!isPortTaken && !isEnding)
 			throw new StartError(
 				"Postgres did not start: " +
 					`${lastError(failure) ?? "no reason given"} (see ${folder.logFile})`,
 			);
-		await delay(attempt * 25);
+		if (isEnding && attempt === 10)
+			log("Postgres is waiting for the last processes of an earlier run");
+		await delay(Math.min(attempt, 20) * 25);
 	}
 }
 

@@ -5,10 +5,10 @@ import { chmod, mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
-import { setTimeout as delay } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import pg from "pg";
+import { eventually } from "../../../../test/support/eventually.ts";
 import { canReach, ENTER, READ } from "../../../process/folder-access.ts";
 import { findProcess } from "../../../process/process-lock.ts";
 import { type EmbeddedPostgres, startEmbeddedPostgres } from "../embedded-postgres.ts";
@@ -29,7 +29,16 @@ export function afterwards(step: () => Promise<unknown> | unknown): void {
 }
 
 export async function cleanUp(): Promise<void> {
-	for (const step of cleanUps.splice(0).reverse()) await step();
+	// A failed step leaves no process or folder of the others.
+	const failures: unknown[] = [];
+	for (const step of cleanUps.splice(0).reverse()) {
+		try {
+			await step();
+		} catch (error) {
+			failures.push(error);
+		}
+	}
+	if (failures.length > 0) throw failures[0];
 }
 
 /** An empty folder that all users may enter. */
@@ -61,15 +70,16 @@ export async function removeTemplate(): Promise<void> {
 	template = undefined;
 }
 
-export async function eventually<T>(
-	attempt: () => Promise<T | undefined | false> | T | undefined | false,
-	ms = 10_000,
-): Promise<T> {
-	for (const until = Date.now() + ms; ; await delay(5)) {
-		const found = await attempt();
-		if (found !== undefined && found !== false) return found;
-		if (Date.now() > until) throw new Error(`not within ${ms} ms: ${attempt}`);
-	}
+/**
+ * Records the status messages of a start, except those about a slow one, which depend on the
+ * machine.
+ */
+export function recordLines() {
+	const lines: string[] = [];
+	const log = (line: string) => {
+		if (!/^Postgres is (still starting|waiting)/.test(line)) lines.push(line);
+	};
+	return { lines, log };
 }
 
 type Address = Pick<EmbeddedPostgres, "host" | "port" | "user" | "password">;
@@ -92,7 +102,10 @@ export async function query(address: Address, sql: string): Promise<Record<strin
 
 export const isAlive = async (pid: number) => (await findProcess(pid)) !== undefined;
 
-export const gone = (pid: number) => eventually(async () => !(await isAlive(pid)));
+export const gone = (pid: number) =>
+	eventually(async () => {
+		if (await isAlive(pid)) throw new Error(`process ${pid} has not ended`);
+	});
 
 /** The processes whose command line contains all of these words. */
 export async function processesWith(...words: string[]): Promise<number[]> {
