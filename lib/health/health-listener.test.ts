@@ -1,7 +1,6 @@
-import { createServer } from "node:http";
-import type { AddressInfo } from "node:net";
 import { afterEach, beforeEach, expect, test } from "@jest/globals";
 import { ServiceBroker } from "moleculer";
+import { freePort } from "../../test/support/processes.ts";
 import { cacheOf, provideCache } from "../caching/lease-cache.ts";
 import { StartError } from "../process/start-error.ts";
 import { openHealthListener } from "./health-listener.ts";
@@ -12,14 +11,6 @@ let broker: ServiceBroker;
 let close: () => void;
 let port: number;
 
-/** Returns a port that is currently free. */
-async function freePort(): Promise<number> {
-	const server = createServer();
-	await new Promise<void>((resolve) => server.listen(0, HOST, resolve));
-	const { port } = server.address() as AddressInfo;
-	await new Promise((resolve) => server.close(resolve));
-	return port;
-}
 async function get(path: string) {
 	const response = await fetch(`http://${HOST}:${port}${path}`);
 	const retry_after = response.headers.get("retry-after");

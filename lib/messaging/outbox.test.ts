@@ -69,7 +69,7 @@ test("an old checkpoint keeps its events and statistics until it is removed", as
 			lag_seconds: expect.any(Number),
 		},
 	]);
-	const after = outbox.startTestRelay();
+	const after = outbox.startTestRelay({ lease: 3600 });
 	after.relay.wake();
 	await eventually(() => expect(after.published).toEqual(["2", "3"]));
 	expect(await removeCheckpoint(outbox.db, "group")).toBe(0);

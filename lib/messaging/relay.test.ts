@@ -163,7 +163,7 @@ test("one node relays for a group, and another takes over when it is silent", as
 	const silent = outbox.startTestRelay({ owner: "silent", lease: 0.5, deliver: door.pass });
 	await write(outbox.db, "1");
 	await eventually(() => expect(door.arrived).toBe(1));
-	const other = outbox.startTestRelay({ owner: "other" });
+	const other = outbox.startTestRelay({ owner: "other", lease: 3600 });
 	await eventually(() => expect(other.published).toEqual(["1"]));
 	await write(outbox.db, "2");
 	other.relay.wake();
