@@ -34,7 +34,9 @@ describeWith(["nats-server"], "dead letters and replays on JetStream", () => {
 		const mixed = JSON.stringify([one, { id: "7" }, two]);
 		// Delivered twice, it is still one dead letter.
 		for (let time = 0; time < 2; time++)
-			await connection.jetstream().publish(`${nodes.namespace}.events.order.created`, mixed);
+			await eventually(() =>
+				connection.jetstream().publish(`${nodes.namespace}.events.order.created`, mixed),
+			);
 		await connection.close();
 		await eventually(async () =>
 			expect(await nodes.effects()).toEqual([
@@ -59,7 +61,9 @@ describeWith(["nats-server"], "dead letters and replays on JetStream", () => {
 		const source = await nodes.start([producer()]);
 		const broker = await nodes.start([consumer("shipping")]);
 		const connection = await connect({ servers: nodes.nats.url });
-		await connection.jetstream().publish(`${nodes.namespace}.events.order.created`, "{ not JSON");
+		await eventually(() =>
+			connection.jetstream().publish(`${nodes.namespace}.events.order.created`, "{ not JSON"),
+		);
 		await connection.close();
 		const id = uuid();
 		await orderPublisher(source)("order.created", id);
@@ -105,11 +109,16 @@ describeWith(["nats-server"], "dead letters and replays on JetStream", () => {
 		await eventually(async () =>
 			expect(await figures()).toMatchObject({ dead_letters: 1, retries: 0, pending: 0 }),
 		);
-		expect(await renderNodeMetrics(broker)).toContain(
-			'# TYPE shop_dead_letters gauge\nshop_dead_letters{service="shipping"} 1\n',
+		// The metrics omit a service that does not respond in time.
+		await eventually(async () =>
+			expect(await renderNodeMetrics(broker)).toContain(
+				'# TYPE shop_dead_letters gauge\nshop_dead_letters{service="shipping"} 1\n',
+			),
 		);
-		expect(await renderNodeMetrics(source)).toMatch(
-			/^shop_outbox_backlog_events\{service="orders"\} \d+$/m,
+		await eventually(async () =>
+			expect(await renderNodeMetrics(source)).toMatch(
+				/^shop_outbox_backlog_events\{service="orders"\} \d+$/m,
+			),
 		);
 		const [letter] = (await broker.call("shipping.deadLetters", { type: "order.*" })) as {
 			subject: string;

@@ -8,6 +8,7 @@ import { serviceNames } from "../../lib/settings/node.ts";
 import { type Customer, makeAdmin, makeProduct, placeOrder } from "../../test/support/builders.ts";
 import { type Cluster, startCluster } from "../../test/support/cluster.ts";
 import { root, services } from "../../test/support/databases.ts";
+import { eventually } from "../../test/support/eventually.ts";
 import { type Process, startProcess } from "../../test/support/processes.ts";
 import { describeWith } from "../../test/support/servers.ts";
 import { type Shop, startShop } from "../../test/support/shop.ts";
@@ -62,13 +63,17 @@ describe("a shop without its own tax service", () => {
 
 	test("calculates the rates of the API", async () => {
 		expect(await shop.call("tax.status")).toEqual({ enabled: true, prices_include_tax: true });
-		expect(await shop.call("tax.calculate", { carts })).toEqual(quotes);
+		await eventually(async () =>
+			expect(await shop.call("tax.calculate", { carts })).toEqual(quotes),
+		);
 	});
 
 	test("taxes orders with the rates of the API", async () => {
 		const product = await makeProduct(shop, buyer, { price: 11.9 });
-		const { status, body } = await placeOrder(shop, buyer, product);
-		expect([status, body.tax_amount, body.total_amount]).toEqual([201, 1.9, 11.9]);
+		await eventually(async () => {
+			const { status, body } = await placeOrder(shop, buyer, product);
+			expect([status, body.tax_amount, body.total_amount]).toEqual([201, 1.9, 11.9]);
+		});
 	});
 
 	test("has no routes of the shop's own tax service", async () => {
@@ -116,8 +121,11 @@ describeWith(["nats-server", "redis-server"], "npm run example", () => {
 	});
 
 	test("runs the service as a node of the cluster", async () => {
-		await cluster.broker.waitForServices("tax", 30_000);
-		expect(await cluster.call("tax.calculate", { carts })).toEqual(quotes);
+		await cluster.broker.waitForServices("tax");
+		// On a busy machine, the API may respond after the time limit of the service.
+		await eventually(async () =>
+			expect(await cluster.call("tax.calculate", { carts })).toEqual(quotes),
+		);
 		expect(await node.term()).toBe(0);
 	});
 });
