@@ -4,7 +4,14 @@ import type { Rule, Shape } from "../lib/contracts/schema.ts";
 import { MONEY_MAX } from "../lib/money/currency.ts";
 import { isOutage } from "../lib/resilience/outages.ts";
 import { presentContracts } from "../tools/contracts/release.ts";
-import { type Customer, makeAdmin, makeProduct, placeOrder } from "./support/builders.ts";
+import {
+	type Customer,
+	cancelOrder,
+	makeAdmin,
+	makeProduct,
+	placeOrder,
+} from "./support/builders.ts";
+import { clientOf } from "./support/client.ts";
 import { type Shop, startShop } from "./support/shop.ts";
 
 let shop: Shop;
@@ -115,7 +122,7 @@ test("no header exceeds the range of the column that stores or compares it", asy
 	const { status, body: order } = await placeOrder(shop, { token }, product, {}, headers);
 	expect(status).toBe(201);
 	// The event stream of a cancelled order ends at once.
-	await shop.http(`POST /api/orders/${order.id}/cancel`, { token, body: {} });
+	await cancelOrder(clientOf(shop, { token }), { id: order.id });
 	for (const position of ["9223372036854775808", ...DIGITS]) {
 		const { status } = await shop.http(`GET /api/orders/${order.id}/events`, {
 			token,

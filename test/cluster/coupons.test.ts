@@ -1,6 +1,12 @@
 import { afterAll, beforeAll, expect, test } from "@jest/globals";
 import { walkAudit } from "../../scripts/audit/walk.ts";
-import { type Customer, makeAdmin, makeProduct, register } from "../support/builders.ts";
+import {
+	afterOutage,
+	type Customer,
+	makeAdmin,
+	makeProduct,
+	register,
+} from "../support/builders.ts";
 import { type Cluster, type ClusterNode, startCluster } from "../support/cluster.ts";
 import { domains } from "../support/databases.ts";
 import { eventually } from "../support/eventually.ts";
@@ -49,11 +55,13 @@ describeWith(["nats-server", "redis-server"], "coupons in a cluster", () => {
 	});
 	afterAll(() => cluster?.stop());
 
-	async function send(request: string, options: Cart["access"]): Promise<HttpResponse["body"]> {
-		const { status, body } = await cluster.http(request, options);
-		if (status >= 400) throw new Error(`${request}: ${status} ${JSON.stringify(body)}`);
-		return body;
-	}
+	const send = (request: string, options: Cart["access"]): Promise<HttpResponse["body"]> =>
+		afterOutage(async () => {
+			const { status, body } = await cluster.http(request, options);
+			if (status < 400) return body;
+			const message = `${request}: ${status} ${JSON.stringify(body)}`;
+			throw Object.assign(new Error(message), { status });
+		});
 	let coupons = 0;
 	async function createCoupon(limits: object): Promise<Promotion> {
 		const code = `COUPON-${++coupons}`;

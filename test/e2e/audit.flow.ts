@@ -1,7 +1,14 @@
 import { expect, test } from "@jest/globals";
 import { v7 as uuid } from "uuid";
 import { walkAudit } from "../../scripts/audit/walk.ts";
-import { type Customer, makeProduct, orderRequest, register } from "../support/builders.ts";
+import {
+	type Customer,
+	cancelOrder,
+	makeProduct,
+	orderRequest,
+	register,
+	untilSettled,
+} from "../support/builders.ts";
 import { clientOf, problemOf } from "../support/client.ts";
 import { eventually } from "../support/eventually.ts";
 import { type AnyShop, type Flow, useShop } from "./shape.ts";
@@ -25,10 +32,12 @@ export const audit: Flow = (open) => {
 	};
 
 	test("the audit accepts orders with every outcome and reports a wrong record", async () => {
-		const { orders } = clientOf(shop, await register(shop));
+		const client = clientOf(shop, await register(shop));
 		const product = await makeProduct(shop, admin);
 		const place = (overrides: object = {}) =>
-			orders.create({ ...orderRequest(product), ...overrides });
+			untilSettled((idempotencyKey) =>
+				client.orders.create({ ...orderRequest(product), ...overrides }, { idempotencyKey }),
+			);
 		const [cancelled, shipped, third, declined, undeliverable] = await Promise.all([
 			place(),
 			place(),
@@ -38,7 +47,7 @@ export const audit: Flow = (open) => {
 		]);
 		for (const { status } of [cancelled, shipped, third]) expect(status).toBe("confirmed");
 		expect([declined.status, undeliverable.status]).toEqual([402, 409]);
-		await orders.cancel({ id: cancelled.id });
+		await cancelOrder(client, { id: cancelled.id });
 		await clientOf(shop, admin).orders.ship({ id: shipped.id });
 		await eventually(async () => expect(await violations()).toEqual([]));
 

@@ -1,6 +1,13 @@
 import { randomBytes, randomUUID } from "node:crypto";
 import { isProblem } from "../../clients/typescript/src/index.ts";
-import { type Customer, makeProduct, orderRequest, register } from "../support/builders.ts";
+import {
+	type Customer,
+	cancelOrder,
+	makeProduct,
+	orderRequest,
+	placeOrder,
+	register,
+} from "../support/builders.ts";
 import { clientOf } from "../support/client.ts";
 import { eventually } from "../support/eventually.ts";
 import type { AnyShop } from "./shape.ts";
@@ -89,8 +96,8 @@ const product = async ({ shop, admin }: Scene, over = {}) =>
 	(await makeProduct(shop, admin, over)).id;
 const stock = async (scene: Scene) => ({ path: { product_id: await product(scene) } });
 const place = async ({ shop, admin, owner }: Scene) => {
-	const request = orderRequest(await makeProduct(shop, admin));
-	return (await clientOf(shop, owner).orders.create(request)).id;
+	const { body } = await placeOrder(shop, owner, await makeProduct(shop, admin));
+	return body.id as string;
 };
 const cart = async ({ shop, owner }: Scene) => {
 	const { id } = await clientOf(shop, owner).carts.create();
@@ -406,7 +413,7 @@ export const table: Readonly<Record<string, Row>> = {
 		200,
 		async (scene) => {
 			const { path } = await order(scene);
-			await clientOf(scene.shop, scene.owner).orders.cancel(path);
+			await cancelOrder(clientOf(scene.shop, scene.owner), path);
 			return { path };
 		},
 		404,

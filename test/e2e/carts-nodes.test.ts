@@ -6,6 +6,7 @@ import { BEGIN, COMPLETE } from "../../services/carts/carts.statements.ts";
 import * as orders from "../../services/orders/saga/statements.ts";
 import type {} from "../../services/products/products.contract.ts";
 import type {} from "../../services/promotions/promotions.contract.ts";
+import { afterOutage, untilSettled } from "../support/builders.ts";
 import { type Cluster, startCluster } from "../support/cluster.ts";
 import { domains } from "../support/databases.ts";
 import { addDoomedNode, type DoomedNode } from "../support/doomed-node.ts";
@@ -73,10 +74,12 @@ describeWith(["nats-server", "redis-server"], "several carts nodes", () => {
 
 	const makeProduct = async () =>
 		(
-			await call(
-				"products.create",
-				{ name: "Tea", price: PRICE, category: "Drinks", stock: 10_000 },
-				{ meta: { user: admin } },
+			await afterOutage(() =>
+				call(
+					"products.create",
+					{ name: "Tea", price: PRICE, category: "Drinks", stock: 10_000 },
+					{ meta: { user: admin } },
+				),
 			)
 		).id;
 
@@ -85,7 +88,8 @@ describeWith(["nats-server", "redis-server"], "several carts nodes", () => {
 		const code = `C${uuid().slice(-10)}`;
 		const effect = { type: "percent_off", value: 20 } as const;
 		const options = { meta: { user: admin } };
-		await call("promotions.create", { name: "A fifth", effect, code, usage_limit }, options);
+		const promotion = { name: "A fifth", effect, code, usage_limit };
+		await afterOutage(() => call("promotions.create", promotion, options));
 		return code;
 	}
 
@@ -100,12 +104,24 @@ describeWith(["nats-server", "redis-server"], "several carts nodes", () => {
 		const id = uuid();
 		const meta = { user: { id, email: `${id}@example.com`, role: "user" as const } };
 		const options = { meta: { ...meta }, nodeID: healthy };
-		const cart = await call("carts.create", {}, options);
-		await call("carts.setLine", { id: cart.id, product_id: product, quantity: 1 }, options);
+		const cart = await afterOutage(() => call("carts.create", {}, options));
+		const line = { id: cart.id, product_id: product, quantity: 1 };
+		await afterOutage(() => call("carts.setLine", line, options));
 		return { id: cart.id, meta };
 	}
-	const checkout = ({ id, meta }: Cart, nodeID: string, expected_total = PRICE) =>
-		call("carts.checkout", { id, expected_total }, { meta: { ...meta }, nodeID, timeout: 20_000 });
+	const applyCoupons = ({ id, meta }: Cart, coupon_codes: string[]) =>
+		afterOutage(() => call("carts.update", { id, coupon_codes }, { meta: { ...meta } }));
+	const checkout = (
+		{ id, meta }: Cart,
+		nodeID: string,
+		expected_total = PRICE,
+		keyed: { idempotency_key?: string } = {},
+	) =>
+		call(
+			"carts.checkout",
+			{ id, expected_total },
+			{ meta: { ...meta, ...keyed }, nodeID, timeout: 20_000 },
+		);
 	const statusOf = async ({ id }: Cart) =>
 		(
 			await cluster.databases.query<{ status: string }>(
@@ -213,9 +229,11 @@ describeWith(["nats-server", "redis-server"], "several carts nodes", () => {
 	test("20 concurrent checkouts on two nodes place one order with the last coupon", async () => {
 		for (const coupon_codes of [[], [await makeCoupon(1)]]) {
 			const cart = await makeCart();
-			await call("carts.update", { id: cart.id, coupon_codes }, { meta: { ...cart.meta } });
+			await applyCoupons(cart, coupon_codes);
 			const results = await Promise.allSettled(
-				Array.from({ length: 20 }, (_, i) => checkout(cart, i % 2 ? healthy : other)),
+				Array.from({ length: 20 }, (_, i) =>
+					afterOutage(() => checkout(cart, i % 2 ? healthy : other)),
+				),
 			);
 			const { order_id } = await settled(cart);
 			for (const result of results)
@@ -229,9 +247,14 @@ describeWith(["nats-server", "redis-server"], "several carts nodes", () => {
 	test("a coupon with 20 uses discounts exactly 20 of 60 concurrent checkouts", async () => {
 		const code = await makeCoupon(20);
 		const made = await Promise.all(Array.from({ length: 60 }, makeCart));
-		for (const { id, meta } of made)
-			await call("carts.update", { id, coupon_codes: [code] }, { meta: { ...meta } });
-		const results = await Promise.allSettled(made.map((cart) => checkout(cart, healthy, 4)));
+		for (const cart of made) await applyCoupons(cart, [code]);
+		const results = await Promise.allSettled(
+			made.map((cart) =>
+				untilSettled((idempotency_key) =>
+					afterOutage(() => checkout(cart, healthy, 4, { idempotency_key })),
+				),
+			),
+		);
 		const ordered = results.filter(({ status }) => status === "fulfilled");
 		expect(ordered).toHaveLength(20);
 		for (const result of results)
@@ -247,8 +270,7 @@ describeWith(["nats-server", "redis-server"], "several carts nodes", () => {
 			status: "open",
 			problems: [{ code: "COUPON_USED_UP", coupon_code: code }],
 		});
-		const update = { id: refused.id, coupon_codes: [] };
-		await call("carts.update", update, { meta: { ...refused.meta } });
+		await applyCoupons(refused, []);
 		expect((await checkout(refused, healthy)).total_amount).toBe(PRICE);
 	});
 

@@ -1,7 +1,7 @@
 import { expect } from "@jest/globals";
 import type { Client } from "../../clients/typescript/src/index.ts";
 import { testInBrowser } from "../support/browser.ts";
-import { type Customer, makeProduct, register } from "../support/builders.ts";
+import { type Customer, makeProduct, register, untilSettled } from "../support/builders.ts";
 import { clientOf } from "../support/client.ts";
 import type { AdminConsole } from "../support/console.ts";
 import { consoleShop } from "../support/console-shop.ts";
@@ -29,7 +29,9 @@ consoleShop({
 
 /** Places an order through the client. */
 const place = (quantity: number) =>
-	client.orders.create({ items: [{ product_id: product.id, quantity }] });
+	untilSettled((idempotencyKey) =>
+		client.orders.create({ items: [{ product_id: product.id, quantity }] }, { idempotencyKey }),
+	);
 const link = (id: string) => console.page.locator(`a[href="/console/orders/${id}"]`);
 
 testInBrowser(

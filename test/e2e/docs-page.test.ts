@@ -9,7 +9,7 @@ import {
 	register,
 } from "../support/builders.ts";
 import { clientOf } from "../support/client.ts";
-import { LIMIT_MS } from "../support/eventually.ts";
+import { eventually, LIMIT_MS } from "../support/eventually.ts";
 import { type Shop, startShop } from "../support/shop.ts";
 
 let shop: Shop;
@@ -58,8 +58,10 @@ testInBrowser("users can log in and place an order on /docs without internet acc
 	const { email, password } = customer;
 	expect(await tryOut(page, "/api/users/login", { email, password })).toBe("200");
 	expect(await tryOut(page, "/api/orders", orderRequest(product))).toBe("201");
-	const orders = await clientOf(shop, customer).orders.list();
-	expect(orders).toMatchObject([{ status: "confirmed", user_id: customer.id }]);
+	await eventually(async () => {
+		const orders = await clientOf(shop, customer).orders.list();
+		expect(orders).toMatchObject([{ status: "confirmed", user_id: customer.id }]);
+	});
 	expect(external).toEqual([]);
 	expect(problems).toEqual([]);
 });

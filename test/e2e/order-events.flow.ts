@@ -1,8 +1,8 @@
 import { randomBytes } from "node:crypto";
 import { expect, test } from "@jest/globals";
 import { createClient, type ParamsOf, type ResultOf } from "../../clients/typescript/src/index.ts";
-import { type Customer, makeProduct, orderRequest, register } from "../support/builders.ts";
-import { clientOf, problemOf } from "../support/client.ts";
+import { type Customer, makeProduct, placeOrder, register } from "../support/builders.ts";
+import { clientOf } from "../support/client.ts";
 import { listen } from "../support/event-stream.ts";
 import { eventually } from "../support/eventually.ts";
 import { type AnyShop, type Flow, useShop } from "./shape.ts";
@@ -19,11 +19,12 @@ export const orderEvents: Flow = (open) => {
 	});
 
 	const place = async (buyer = customer): Promise<string> =>
-		(await clientOf(shop, buyer).orders.create(orderRequest(product))).id;
+		(await placeOrder(shop, buyer, product)).body.id;
 	async function placeUndeliverable(): Promise<string> {
-		const request = { ...orderRequest(product), shipping_address: "Undeliverable 1" };
-		const { data } = await problemOf(clientOf(shop, customer).orders.create(request));
-		return data.order_id as string;
+		const overrides = { shipping_address: "Undeliverable 1" };
+		const { status, body } = await placeOrder(shop, customer, product, overrides);
+		expect(status).toBe(409);
+		return body.order_id;
 	}
 	const timelineOf = (id: string): Promise<ResultOf<"orders.timeline">> =>
 		clientOf(shop, customer).orders.timeline({ id });
@@ -226,8 +227,8 @@ export const orderEvents: Flow = (open) => {
 	});
 
 	test("the timeline contains each failed call of a saga step", async () => {
-		const request = { ...orderRequest(product), payment_token: "tok_flaky" };
-		const { id } = await clientOf(shop, customer).orders.create(request);
+		const overrides = { payment_token: "tok_flaky" };
+		const { id } = (await placeOrder(shop, customer, product, overrides)).body;
 		const retriesFor = async (reader: Customer) => {
 			const { entries } = await clientOf(shop, reader).orders.timeline({ id });
 			return entries.filter(({ kind, name }) => kind === "retry" && name === "charge");

@@ -1,5 +1,10 @@
 import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
-import { type Customer, makeAdmin, register } from "../../../test/support/builders.ts";
+import {
+	type Customer,
+	makeAdmin,
+	register,
+	untilSettled,
+} from "../../../test/support/builders.ts";
 import { eventually } from "../../../test/support/eventually.ts";
 import { type Shop, startShop } from "../../../test/support/shop.ts";
 import { type Client, createClient, isProblem, SessionEndedError } from "../src/index.ts";
@@ -24,7 +29,10 @@ const product = async (stock: number): Promise<string> =>
 
 test("a customer orders a product and follows its events until it is delivered", async () => {
 	const product_id = await product(10);
-	const order = await customer.orders.create({ items: [{ product_id, quantity: 2 }] });
+	const items = [{ product_id, quantity: 2 }];
+	const order = await untilSettled((idempotencyKey) =>
+		customer.orders.create({ items }, { idempotencyKey }),
+	);
 	expect(order).toMatchObject({ status: "confirmed", total_amount: 7 });
 	const types: string[] = [];
 	for await (const { type, data } of customer.orders.events({ id: order.id })) {
@@ -38,7 +46,9 @@ test("a customer orders a product and follows its events until it is delivered",
 
 test("an order without enough stock is a typed problem with the order's ID", async () => {
 	const items = [{ product_id: await product(1), quantity: 2 }];
-	const error: unknown = await customer.orders.create({ items }).catch((reason) => reason);
+	const error: unknown = await untilSettled((idempotencyKey) =>
+		customer.orders.create({ items }, { idempotencyKey }),
+	).catch((reason) => reason);
 	if (!isProblem(error, "OUT_OF_STOCK")) throw error;
 	const order = await customer.orders.get({ id: error.data.order_id as string });
 	expect(order).toMatchObject({ status: "cancelled", cancellation_reason: "OUT_OF_STOCK" });
@@ -90,7 +100,9 @@ test("a guest fills a cart, orders it and reads the order", async () => {
 	const guest = anyone.with({ cartToken: cart.token! });
 	await guest.carts.setLine({ id: cart.id, product_id, quantity: 2 });
 	await guest.carts.update({ id: cart.id, email: "guest@example.com" });
-	const order = await guest.carts.checkout({ id: cart.id, expected_total: 7 });
+	const order = await untilSettled((idempotencyKey) =>
+		guest.carts.checkout({ id: cart.id, expected_total: 7 }, { idempotencyKey }),
+	);
 	const read = anyone.orders.get({ id: order.id }, { orderToken: order.order_token! });
 	expect(await read).toMatchObject({ status: "confirmed", total_amount: 7 });
 	await expect(anyone.orders.get({ id: order.id })).rejects.toMatchObject({ status: 401 });

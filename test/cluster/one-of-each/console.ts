@@ -2,7 +2,14 @@ import { afterAll, beforeAll, expect } from "@jest/globals";
 import type { Browser } from "playwright-core";
 import { type Client, createClient } from "../../../clients/typescript/src/index.ts";
 import { chromiumPath, startBrowser, testInBrowser } from "../../support/browser.ts";
-import { type Customer, makeAdmin, makeProduct, register } from "../../support/builders.ts";
+import {
+	afterOutage,
+	type Customer,
+	makeAdmin,
+	makeProduct,
+	register,
+	untilSettled,
+} from "../../support/builders.ts";
 import type { Cluster, ClusterNode } from "../../support/cluster.ts";
 import { AdminConsole } from "../../support/console.ts";
 import { eventually } from "../../support/eventually.ts";
@@ -26,7 +33,7 @@ export const adminConsole = (open: () => Pairs) => {
 		const { url } = pairs.gateways()[0]!;
 		[admin, customer] = [await makeAdmin(shop()), await register(shop())];
 		client = createClient({ url });
-		await client.signIn(customer);
+		await afterOutage(() => client.signIn(customer));
 		console = await AdminConsole.open(browser, url, "/orders", { admin });
 		await console.shows("Orders");
 	});
@@ -37,7 +44,9 @@ export const adminConsole = (open: () => Pairs) => {
 		async () => {
 			const product = await makeProduct(shop(), admin);
 			const items = [{ product_id: product.id, quantity: 2 }];
-			const { id, total_amount } = await client.orders.create({ items });
+			const { id, total_amount } = await untilSettled((idempotencyKey) =>
+				client.orders.create({ items }, { idempotencyKey }),
+			);
 			await console.page.locator(`a[href="/console/orders/${id}"]`).click();
 			await console.shows(`Order ${id}`);
 			await console.button("Ship").click();
