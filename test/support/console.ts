@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import type { Browser, BrowserContext, Locator, Page } from "playwright-core";
-import { LIMIT_MS } from "./eventually.ts";
+import { eventually, LIMIT_MS } from "./eventually.ts";
 
 const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 
@@ -21,8 +21,24 @@ async function openWindow(browser: Browser): Promise<Page> {
 	const idle = idleWindows.get(browser)?.pop();
 	if (idle) return idle;
 	const context = await browser.newContext({ reducedMotion: "reduce" });
+	await context.addInitScript(RECORD_MESSAGES);
 	return context.newPage();
 }
+/**
+ * Records the messages about changes. Each is shown for a few seconds; on a busy machine, this
+ * process may not look in that time.
+ */
+const RECORD_MESSAGES = `{
+	const messages = (globalThis.messages = []);
+	new MutationObserver((mutations) => {
+		for (const { addedNodes } of mutations)
+			for (const node of addedNodes)
+				if (node.matches?.(".toast")) messages.push(node.textContent);
+				else
+					for (const toast of node.querySelectorAll?.(".toast") ?? [])
+						messages.push(toast.textContent);
+	}).observe(document, { subtree: true, childList: true });
+}`;
 
 /** The admin console in a browser, of a shop in any deployment mode. */
 export class AdminConsole {
@@ -142,12 +158,16 @@ export class AdminConsole {
 		await this.dialog().getByRole("button", { name: action, exact: true }).click();
 	}
 	/**
-	 * Waits for the message about a change, directly after the change: it disappears after a few
-	 * seconds. An earlier message with the same text does not count.
+	 * Waits for the message about a change since the page was loaded. A message that was awaited
+	 * before, or is older than such a message, does not count.
 	 */
 	async confirms(text: string): Promise<void> {
-		const message = this.page.locator(".toast:not([data-confirmed])").filter({ hasText: text });
-		await message.first().evaluate((element) => element.setAttribute("data-confirmed", ""));
+		await eventually(async () => {
+			const messages = await this.page.evaluate<string[]>("messages");
+			const found = messages.findIndex((message) => message.includes(text));
+			if (found < 0) throw new Error(`"${text}" is not among ${JSON.stringify(messages)}`);
+			await this.page.evaluate(`messages.splice(0, ${found + 1})`);
+		});
 	}
 
 	/** Violations of axe-core's rules, including contrast, on the current page. */
