@@ -30,6 +30,7 @@ test.each(["bcrypt", "bcryptjs"])(
 			await steadyLoad(8, 600, () =>
 				n++ % 2 ? hash("correct horse") : matches("correct horse", hashed),
 			),
+			{ threads: 2 },
 		);
 		await close();
 	},
