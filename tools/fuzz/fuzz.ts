@@ -27,6 +27,8 @@ export interface FuzzOptions {
 	readonly rounds?: number;
 	/** Number of concurrent requests. */
 	readonly lanes?: number;
+	/** Waits for the end of an outage. Then a request that received 503 is sent once more. */
+	recover?(): Promise<void>;
 	onProgress?(done: number, of: number, failures: number): void;
 	/** Called after each round. The first is 0. */
 	onRound?(round: number): void;
@@ -56,6 +58,7 @@ export async function fuzz({
 	perRoute,
 	rounds = 1,
 	lanes = 8,
+	recover,
 	onProgress,
 	onRound,
 }: FuzzOptions): Promise<FuzzReport> {
@@ -79,7 +82,12 @@ export async function fuzz({
 					? { ...made.headers, authorization: `Bearer ${token}` }
 					: made.headers;
 				const startedAt = performance.now();
-				const { status, text } = await send(agent, urls[own % urls.length]!, { ...made, headers });
+				const attempt = () => send(agent, urls[own % urls.length]!, { ...made, headers });
+				let { status, text } = await attempt();
+				if (recover && status === 503 && text.includes('"SERVICE_UNAVAILABLE"')) {
+					await recover();
+					({ status, text } = await attempt());
+				}
 				if (performance.now() - startedAt > SLOW_MS && slow.length < MAX_SLOW)
 					slow.push({ ...made, headers });
 				statuses[status] = (statuses[status] ?? 0) + 1;
