@@ -12,6 +12,8 @@ describeWith(["nats-server", "redis-server"], "a short chaos run", () => {
 			seed: SEED,
 			buyers: 6,
 			size: { edge: 1, orders: 2, goods: 1, money: 1 },
+			// The run ends once everything has settled, which takes long on a busy machine.
+			settleSeconds: 120,
 			print: () => undefined,
 			onProgress: () => undefined,
 		});

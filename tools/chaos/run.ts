@@ -45,6 +45,7 @@ export interface ChaosResult {
 	readonly settledAfter: number;
 }
 
+/** Limit of the wait for the administrator, and of the set-up after it. */
 const OPENING_MS = 30_000;
 const SETTLE_SECONDS = 30;
 const PRODUCTS = 12;
@@ -159,7 +160,7 @@ async function openShop(
 	{ seed, buyers }: ChaosOptions,
 	{ large, carts }: Profile,
 ) {
-	const deadline = Date.now() + OPENING_MS;
+	let deadline = Date.now() + OPENING_MS;
 	const { requestUntilDone } = client(cluster.urls, new Tally(Date.now()), random(seed));
 	const late = () => Date.now() > deadline;
 	const request = async (route: string, options: object) => {
@@ -174,7 +175,8 @@ async function openShop(
 	let admin = "";
 	await until(async () => {
 		admin = await login(ADMIN);
-	}, 20);
+	}, OPENING_MS / 1000);
+	deadline = Date.now() + OPENING_MS;
 	const register = async (n: number): Promise<Shopper> => {
 		const account = { email: `buyer-${n}@example.com`, password: "correct horse" };
 		const { id } = await request("POST /api/users", {
