@@ -7,7 +7,7 @@ import {
 	type Customer,
 	makeAdmin,
 	makeProduct,
-	placeOrder,
+	orderRequest,
 	register,
 } from "../support/builders.ts";
 import { type Cluster, type ClusterNode, startCluster } from "../support/cluster.ts";
@@ -56,7 +56,7 @@ describeWith(["nats-server", "redis-server"], "each service in its own process",
 	test("requests to a service without nodes return 503 until a new node starts", async () => {
 		const { token } = await register(cluster);
 		const list = () => cluster.http("GET /api/notifications", { token });
-		expect((await list()).status).toBe(200);
+		await eventually(async () => expect((await list()).status).toBe(200));
 		await nodes.notifications!.process.kill();
 		const rejected = await eventually(async () => {
 			const response = await list();
@@ -69,10 +69,12 @@ describeWith(["nats-server", "redis-server"], "each service in its own process",
 		});
 		expect(rejected.headers.get("retry-after")).toMatch(/^\d+$/);
 		await eventually(() => expect(cluster.has(nodes.notifications!)).toBe(false));
-		const { body: health } = await cluster.http("GET /health");
-		expect(health).toMatchObject({
-			status: "degraded",
-			services: { notifications: { status: "down" }, users: { status: "up" } },
+		await eventually(async () => {
+			const { body: health } = await cluster.http("GET /health");
+			expect(health).toMatchObject({
+				status: "degraded",
+				services: { notifications: { status: "down" }, users: { status: "up" } },
+			});
 		});
 		nodes.notifications = await cluster.start("successor", ["notifications"], traced);
 		await eventually(async () => expect((await list()).status).toBe(200));
@@ -86,16 +88,21 @@ describeWith(["nats-server", "redis-server"], "each service in its own process",
 		});
 
 		const spansOf = (id: string) => receiver.spans.filter(({ trace }) => trace === id);
-		async function place(customer: Customer): Promise<string> {
+		/** Places an order without an idempotency key. @returns its trace, once it is confirmed */
+		async function place({ token }: Customer): Promise<string> {
 			const id = randomBytes(16).toString("hex");
 			const headers = { traceparent: `00-${id}-00f067aa0ba902b7-01` };
-			const { status } = await placeOrder(cluster, customer, product, {}, headers);
-			expect(status).toBe(201);
+			const body = orderRequest(product);
+			const placed = await cluster.http("POST /api/orders", { token, headers, body });
+			expect(placed.status).toBe(201);
+			await eventually(async () => {
+				const order = await cluster.http(`GET /api/orders/${placed.body.id}`, { token });
+				expect(order.body.status).toBe("confirmed");
+			});
 			return id;
 		}
 
 		test("an order is one trace across HTTP, NATS, Postgres, JetStream and mail", async () => {
-			const id = await place(await register(cluster));
 			// Users, products and what prices depend on may come from a cache.
 			const isCertain = ({ name }: ReceivedSpan) =>
 				!/^(by_ids|users\.resolve|promotions\.automatic|(shipping|tax)\.status)$/.test(name) &&
@@ -131,7 +138,18 @@ describeWith(["nats-server", "redis-server"], "each service in its own process",
 				"          notifications client messages_queue",
 				"      orders producer send order.created",
 			];
-			await eventually(() => expect(tree(spansOf(id).filter(isCertain))).toEqual(expected));
+			const isRetried = (id: string) =>
+				spansOf(id).some(({ events }) => events.some(({ name }) => name === "retry"));
+			// On a busy machine, a call may be retried, which adds spans. Another order has a new trace.
+			const id = await eventually(async () => {
+				const placed = await place(await register(cluster));
+				await eventually(() => {
+					if (isRetried(placed)) return;
+					expect(tree(spansOf(placed).filter(isCertain))).toEqual(expected);
+				});
+				if (isRetried(placed)) throw new Error("A call of the order was retried");
+				return placed;
+			});
 			const instances = new Map(
 				spansOf(id).map(({ service, resource }) => [service, resource["service.instance.id"]]),
 			);
