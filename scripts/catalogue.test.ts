@@ -64,15 +64,19 @@ test("exports a file that imports without changes", async () => {
 	expect(gunzipSync(await readFile(second))).toEqual(await readFile(first));
 });
 
-/** Proxy of the shop that forwards only the first part of an export. */
+/** Proxy of the shop that forwards only the first part of an export or import. */
 async function openStallingProxy() {
 	const server = createServer((req, res) => {
 		const { url, method = "GET", headers } = req;
 		const forwarded = request({ port: settings.PORT, path: url, method, headers });
-		req.pipe(forwarded).on("response", (response) => {
+		if (url!.includes("/import")) req.once("data", (part: Buffer) => forwarded.write(part));
+		else req.pipe(forwarded);
+		forwarded.on("error", () => res.destroy());
+		forwarded.on("response", (response) => {
 			res.writeHead(response.statusCode!, response.headers);
 			if (url!.includes("/export")) response.once("data", (part: Buffer) => res.write(part));
 			else response.pipe(res);
+			response.on("error", () => res.destroy());
 		});
 	});
 	await once(server.listen(0, "127.0.0.1"), "listening");
@@ -122,10 +126,15 @@ test("a second import completes one that the death of the shop has interrupted",
 		const response = await fetch(`http://127.0.0.1:${settings.PORT}/api/products?category=C`);
 		return Number(response.headers.get("x-total-count"));
 	};
-	const interrupted = run("import", file);
-	await eventually(async () => expect(await total()).toBeGreaterThan(0));
-	await shop.stop("SIGKILL");
-	expect(await interrupted).toMatchObject({ code: 1, output: "" });
+	const proxy = await openStallingProxy();
+	try {
+		const interrupted = run("import", file, "--url", proxy.url);
+		await eventually(async () => expect(await total()).toBeGreaterThan(0));
+		await shop.stop("SIGKILL");
+		expect(await interrupted).toMatchObject({ code: 1, output: "" });
+	} finally {
+		proxy.close();
+	}
 
 	await startShop();
 	const { code, output } = await run("import", file);
