@@ -2,7 +2,7 @@ import { randomUUID } from "node:crypto";
 import { expect, test } from "@jest/globals";
 import type { Client } from "../../clients/typescript/src/index.ts";
 import { serviceNames } from "../../lib/settings/node.ts";
-import { type Customer, makeProduct, orderRequest, register } from "../support/builders.ts";
+import { type Customer, makeProduct, placeOrder, register } from "../support/builders.ts";
 import { clientOf, problemOf } from "../support/client.ts";
 import { services } from "../support/databases.ts";
 import { eventually } from "../support/eventually.ts";
@@ -20,8 +20,7 @@ export const operations: Flow = (open) => {
 	/** Stores the event of an order as a dead letter of a service that has already processed it. */
 	async function makeDeadLetter(service: string): Promise<string> {
 		const customer = await register(shop);
-		const request = orderRequest(await makeProduct(shop, admin));
-		const order = await clientOf(shop, customer).orders.create(request);
+		const { body: order } = await placeOrder(shop, customer, await makeProduct(shop, admin));
 		const insert = `insert into retries
 				(group_name, event_id, event, attempts, errors, next_at, dead_at)
 			values ($1, $2, $3, 2, $4, now(), now())`;
@@ -44,12 +43,17 @@ export const operations: Flow = (open) => {
 
 	test("every service of the shop runs on a node that responds, with its counters", async () => {
 		await client.users.list();
-		const { nodes: found, bucket_bounds } = await client.operations.nodes();
-		const running = found.flatMap((node) => node.services);
-		expect([...new Set(running)].sort()).toEqual(expect.arrayContaining(serviceNames(services)));
-		const shopNodes = found.filter((node) => node.services.length > 0);
+		const { shopNodes, bucket_bounds } = await eventually(async () => {
+			const { nodes: found, bucket_bounds } = await client.operations.nodes();
+			const running = found.flatMap((node) => node.services);
+			expect([...new Set(running)].sort()).toEqual(expect.arrayContaining(serviceNames(services)));
+			const shopNodes = found.filter((node) => node.services.length > 0);
+			// On a busy machine, a node may miss the time limit of its response.
+			for (const { responding } of shopNodes) expect(responding).toBe(true);
+			return { shopNodes, bucket_bounds };
+		});
 		for (const node of shopNodes) {
-			expect(node).toMatchObject({ responding: true, breakers: expect.any(Array) });
+			expect(node.breakers).toEqual(expect.any(Array));
 			expect(node.memory_mb).toBeGreaterThan(10);
 			expect(Date.parse(node.started_at!)).toBeLessThan(Date.now());
 			expect(node.http === null).toBe(!node.services.includes("api"));
@@ -69,22 +73,26 @@ export const operations: Flow = (open) => {
 			const { rows } = await client.operations.listDeadLetters({ service });
 			return rows.filter((row) => row.event_id === event_id);
 		};
-		expect(await list()).toEqual([
-			expect.objectContaining({
-				service,
-				type: "order.confirmed",
-				error: "Not today",
-			}),
-		]);
+		await eventually(async () =>
+			expect(await list()).toEqual([
+				expect.objectContaining({
+					service,
+					type: "order.confirmed",
+					error: "Not today",
+				}),
+			]),
+		);
 		const selection = { service, event_id };
 		expect(await client.operations.getDeadLetter(selection)).toMatchObject({
 			event_id,
 			attempts: 2,
 			event: { id: event_id },
 		});
-		const { services: queues } = await client.operations.queues();
-		const queue = queues.find((one) => one.service === service);
-		expect(queue!.dead_letters).toBeGreaterThan(0);
+		await eventually(async () => {
+			const { services: queues } = await client.operations.queues();
+			const queue = queues.find((one) => one.service === service);
+			expect(queue?.dead_letters).toBeGreaterThan(0);
+		});
 		expect(await client.operations.retry(selection)).toEqual({
 			count: 1,
 			unavailable: [],
@@ -100,9 +108,11 @@ export const operations: Flow = (open) => {
 	test("while a service is down, it is reported, and other dead letters are listed", async () => {
 		const event_id = await makeDeadLetter("notifications");
 		await shop.without("shipping", async () => {
-			const { rows, unavailable } = await client.operations.listDeadLetters({ limit: 200 });
-			expect(unavailable).toContain("shipping");
-			expect(rows).toContainEqual(expect.objectContaining({ event_id }));
+			await eventually(async () => {
+				const { rows, unavailable } = await client.operations.listDeadLetters({ limit: 200 });
+				expect(unavailable).toContain("shipping");
+				expect(rows).toContainEqual(expect.objectContaining({ event_id }));
+			});
 			await eventually(async () =>
 				expect((await client.operations.queues()).unavailable).toContain("shipping"),
 			);
