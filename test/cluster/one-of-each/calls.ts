@@ -5,6 +5,7 @@ import { eventActions } from "../../../lib/contracts/event-actions.ts";
 import { ignoreUnknownFields, rejectUnknownFields } from "../../../lib/contracts/unknown-fields.ts";
 import { isOutage } from "../../../lib/resilience/outages.ts";
 import { products } from "../../../services/products/products.contract.ts";
+import { afterOutage } from "../../support/builders.ts";
 import type { Cluster, ClusterNode } from "../../support/cluster.ts";
 import { eventually } from "../../support/eventually.ts";
 import { kindOf, type Pairs } from "../../support/pairs.ts";
@@ -24,10 +25,12 @@ export const calls = (open: () => Pairs) => {
 	});
 
 	const addProduct = (over: object = {}) =>
-		cluster.call(
-			"products.create",
-			{ name: "Tea", price: 19.99, category: "Drinks", ...over },
-			as(admin!),
+		afterOutage(() =>
+			cluster.call(
+				"products.create",
+				{ name: "Tea", price: 19.99, category: "Drinks", ...over },
+				as(admin!),
+			),
 		);
 	const change = (id: string, price: number) =>
 		cluster.call("products.update", { id, price }, as(admin!));
