@@ -21,22 +21,21 @@ async function openWindow(browser: Browser): Promise<Page> {
 	const idle = idleWindows.get(browser)?.pop();
 	if (idle) return idle;
 	const context = await browser.newContext({ reducedMotion: "reduce" });
-	await context.addInitScript(RECORD_MESSAGES);
 	return context.newPage();
 }
 /**
- * Records the messages about changes. Each is shown for a few seconds; on a busy machine, this
- * process may not look in that time.
+ * Records the messages about changes, once per loaded page. Each is shown for a few seconds; on a
+ * busy machine, this process may not look in that time. Not an init script, which would run in the
+ * sandboxed frames of e-mails as well.
  */
-const RECORD_MESSAGES = `{
-	const messages = (globalThis.messages = []);
+const RECORD_MESSAGES = `if (!globalThis.messages) {
+	const toasts = (node) => [...(node.querySelectorAll?.(".toast") ?? [])];
+	const add = (found) => messages.push(...found.map(({ textContent }) => textContent));
+	globalThis.messages = [];
+	add(toasts(document));
 	new MutationObserver((mutations) => {
 		for (const { addedNodes } of mutations)
-			for (const node of addedNodes)
-				if (node.matches?.(".toast")) messages.push(node.textContent);
-				else
-					for (const toast of node.querySelectorAll?.(".toast") ?? [])
-						messages.push(toast.textContent);
+			for (const node of addedNodes) add(node.matches?.(".toast") ? [node] : toasts(node));
 	}).observe(document, { subtree: true, childList: true });
 }`;
 
@@ -56,6 +55,9 @@ export class AdminConsole {
 		page.on("request", (request) => {
 			if (!request.url().startsWith(url) && !request.url().startsWith("data:"))
 				this.problems.push(`request to ${request.url()}`);
+		});
+		page.on("domcontentloaded", () => {
+			page.evaluate(RECORD_MESSAGES).catch(() => undefined);
 		});
 		page.on("pageerror", ({ message }) => this.problems.push(message));
 		page.on("console", (message) => {
@@ -163,6 +165,7 @@ export class AdminConsole {
 	 */
 	async confirms(text: string): Promise<void> {
 		await eventually(async () => {
+			await this.page.evaluate(RECORD_MESSAGES);
 			const messages = await this.page.evaluate<string[]>("messages");
 			const found = messages.findIndex((message) => message.includes(text));
 			if (found < 0) throw new Error(`"${text}" is not among ${JSON.stringify(messages)}`);
