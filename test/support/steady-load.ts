@@ -26,9 +26,9 @@ export async function steadyLoad(
  * Asserts that no request was starved. A starved request waits until the load ends; a fair one
  * waits for about as many others as there are clients. The margin covers short suspensions of a
  * thread by the operating system.
- * @param options.threads that execute requests. The operating system may suspend a thread, with the
- *   request that it executes, while the others complete the load. So as many of the longest waits do
- *   not count. An unfair queue starves more requests than that.
+ * @param options.threads that execute requests. The operating system may suspend a thread, with
+ *   the request that it executes, while the others complete the load. So as many of the longest
+ *   waits do not count. An unfair queue starves more requests than that.
  */
 export function expectFair(waits: readonly number[], { threads = 0 } = {}): void {
 	const sorted = waits.toSorted((a, b) => a - b).slice(0, waits.length - threads);
