@@ -1,11 +1,10 @@
 import { afterAll, afterEach, beforeAll, expect, test } from "@jest/globals";
 import { v7 as uuid } from "uuid";
-import { ProblemError } from "../../clients/typescript/src/index.ts";
 import { MAX_ADJUSTMENTS, MAX_AUTOMATIC, MAX_COUPONS } from "../../lib/pricing/limits.ts";
 import { type Customer, makeAdmin, makeProduct, register } from "../../test/support/builders.ts";
 import { clientOf } from "../../test/support/client.ts";
 import { eventually } from "../../test/support/eventually.ts";
-import { repeatOn } from "../../test/support/outages.ts";
+import { afterOutage } from "../../test/support/outages.ts";
 import { publisher, type Shop, startShop } from "../../test/support/shop.ts";
 import { promotionsOf } from "../promotions/test/commands.ts";
 
@@ -29,7 +28,6 @@ async function promotion(fields: object): Promise<string> {
 }
 afterEach(() => Promise.all(created.splice(0).map((id) => promotions.remove(id))));
 
-const isUnavailable = (error: unknown) => error instanceof ProblemError && error.status === 503;
 /** The cart of a guest with two pieces of a product at 10.00. */
 async function guestCart(email: string, coupon_codes: string[] = []) {
 	const { id, token } = await clientOf(shop).carts.create();
@@ -42,7 +40,7 @@ async function guestCart(email: string, coupon_codes: string[] = []) {
 		expect(found.estimated).toBe(false);
 		return found;
 	});
-	const checkout = () => repeatOn(isUnavailable, () => carts.checkout({ id, expected_total: 20 }));
+	const checkout = () => afterOutage(() => carts.checkout({ id, expected_total: 20 }));
 	return { cart, checkout };
 }
 

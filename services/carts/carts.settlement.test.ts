@@ -14,7 +14,7 @@ const postpone = () =>
 		"carts",
 		"update carts set settle_at = now() + interval '1 hour' where status = 'completing'",
 	);
-// The carts that a test leaves are no orders of the next one.
+// The poller must not place the orders of these carts during the next test.
 afterEach(async () => void (await postpone()));
 
 type MadeCart = Awaited<ReturnType<typeof shop.userCart>>;

@@ -1,16 +1,11 @@
 import { afterAll, beforeAll, expect, test } from "@jest/globals";
 import { walkAudit } from "../../scripts/audit/walk.ts";
-import {
-	afterOutage,
-	type Customer,
-	makeAdmin,
-	makeProduct,
-	register,
-} from "../support/builders.ts";
+import { type Customer, makeAdmin, makeProduct, register } from "../support/builders.ts";
 import { type Cluster, type ClusterNode, startCluster } from "../support/cluster.ts";
 import { domains } from "../support/databases.ts";
 import { eventually } from "../support/eventually.ts";
 import type { Http, HttpResponse } from "../support/http.ts";
+import { afterOutage } from "../support/outages.ts";
 import { describeWith } from "../support/servers.ts";
 
 const PRICE = 20;

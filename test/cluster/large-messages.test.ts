@@ -1,16 +1,11 @@
 import { randomUUID } from "node:crypto";
 import { afterAll, beforeAll, expect, test } from "@jest/globals";
 import { LEAST_MAX_PAYLOAD } from "../../lib/resilience/message-size.ts";
-import {
-	afterOutage,
-	type Customer,
-	makeAdmin,
-	register,
-	untilSettled,
-} from "../support/builders.ts";
+import { type Customer, makeAdmin, register, untilSettled } from "../support/builders.ts";
 import { type Cluster, type ClusterNode, startCluster } from "../support/cluster.ts";
 import { domains } from "../support/databases.ts";
 import { eventually } from "../support/eventually.ts";
+import { afterOutage } from "../support/outages.ts";
 import { describeWith } from "../support/servers.ts";
 
 const LINES = 100;

@@ -13,8 +13,8 @@ import { describeWith } from "../support/servers.ts";
 /** Timeout of calls to a hanging node, in milliseconds. A busy node responds within this time. */
 const HANG_TIMEOUT = 3000;
 /**
- * Runs `act` while this node takes no other node for dead, however late a heartbeat is. Moleculer
- * has no public access to the limit of a running node.
+ * Runs `act` while this node considers no other node dead, however late its heartbeats are.
+ * Moleculer has no public access to the limit of a running node.
  */
 async function withoutHeartbeatLimit(
 	{ registry }: ServiceBroker,

@@ -5,11 +5,12 @@ import type {} from "../../services/orders/orders.contract.ts";
 import * as statements from "../../services/orders/saga/statements.ts";
 import type {} from "../../services/products/products.contract.ts";
 import type {} from "../../services/users/users.contract.ts";
-import { afterOutage, untilSettled } from "../support/builders.ts";
+import { untilSettled } from "../support/builders.ts";
 import { type Cluster, startCluster } from "../support/cluster.ts";
 import { domains } from "../support/databases.ts";
 import { addDoomedNode } from "../support/doomed-node.ts";
 import { eventually } from "../support/eventually.ts";
+import { afterOutage } from "../support/outages.ts";
 import { describeWith } from "../support/servers.ts";
 import { admin } from "../support/shop.ts";
 

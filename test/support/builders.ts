@@ -1,9 +1,9 @@
 import { randomBytes } from "node:crypto";
 import type { Client, ParamsOf, ResultOf } from "../../clients/typescript/src/index.ts";
-import { isUnavailable } from "../../lib/resilience/outages.ts";
 import { clientOf } from "./client.ts";
 import { eventually } from "./eventually.ts";
 import type { Http, HttpResponse } from "./http.ts";
+import { afterOutage, repeatUntil } from "./outages.ts";
 import type { Shop } from "./shop.ts";
 
 export interface Customer {
@@ -102,9 +102,9 @@ export const placeOrder = (
  */
 export const untilSettled = <T>(place: (idempotencyKey: string) => PromiseLike<T>): Promise<T> => {
 	const key = unique();
-	return repeat(
-		() => place(key),
+	return repeatUntil(
 		(outcome) => isSettled(outcome.status === "fulfilled" ? outcome.value : outcome.reason),
+		() => place(key),
 	);
 };
 /** Whether a response, its order or its error is the final one. */
@@ -126,30 +126,4 @@ export async function cancelOrder(
 		if (found.status !== "cancelled") throw new Error(`The order ${order.id} is ${found.status}`);
 		return found;
 	});
-}
-
-/**
- * Repeats a request of a set-up while a service is unavailable: on a busy machine, a cluster may
- * miss a node's heartbeat and reject requests until the next one.
- */
-export const afterOutage = <T>(request: () => PromiseLike<T>): Promise<T> =>
-	repeat(
-		request,
-		(outcome) =>
-			outcome.status === "fulfilled" ||
-			!(isUnavailable(outcome.reason) || outcome.reason.status === 503),
-	);
-
-/** Repeats a request until its outcome is final. @throws the error of the final outcome */
-async function repeat<T>(
-	request: () => PromiseLike<T>,
-	isFinal: (outcome: PromiseSettledResult<T>) => boolean,
-): Promise<T> {
-	const outcome = await eventually(async () => {
-		const [one] = await Promise.allSettled([request()]);
-		if (isFinal(one)) return one;
-		throw one.status === "rejected" ? one.reason : new Error(JSON.stringify(one.value));
-	});
-	if (outcome.status === "rejected") throw outcome.reason;
-	return outcome.value;
 }

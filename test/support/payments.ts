@@ -32,7 +32,10 @@ export async function startPaymentNodes(
 	return [first, await startShop({ services: ["payments"], env })];
 }
 
-/** Holds requests with the card `tok_slow` back from the simulated provider of a node. */
+/**
+ * Holds requests with the card `tok_slow` back from the simulated provider of a node. `release`
+ * sends them with a card that succeeds at once.
+ */
 export function holdSlowCards({ broker }: Shop) {
 	const { provider } = broker.getLocalService("payments") as unknown as Dependencies;
 	const { authorize } = provider;

@@ -5,9 +5,9 @@ import { eventActions } from "../../../lib/contracts/event-actions.ts";
 import { ignoreUnknownFields, rejectUnknownFields } from "../../../lib/contracts/unknown-fields.ts";
 import { isOutage } from "../../../lib/resilience/outages.ts";
 import { products } from "../../../services/products/products.contract.ts";
-import { afterOutage } from "../../support/builders.ts";
 import type { Cluster, ClusterNode } from "../../support/cluster.ts";
 import { eventually } from "../../support/eventually.ts";
+import { afterOutage } from "../../support/outages.ts";
 import { kindOf, type Pairs } from "../../support/pairs.ts";
 import { admin } from "../../support/shop.ts";
 

@@ -3,7 +3,6 @@ import type { Browser } from "playwright-core";
 import { type Client, createClient } from "../../../clients/typescript/src/index.ts";
 import { chromiumPath, startBrowser, testInBrowser } from "../../support/browser.ts";
 import {
-	afterOutage,
 	type Customer,
 	makeAdmin,
 	makeProduct,
@@ -13,6 +12,7 @@ import {
 import type { Cluster, ClusterNode } from "../../support/cluster.ts";
 import { AdminConsole } from "../../support/console.ts";
 import { eventually } from "../../support/eventually.ts";
+import { afterOutage } from "../../support/outages.ts";
 import type { Pairs } from "../../support/pairs.ts";
 
 /** Tests of the admin console. They require a cluster with two attempts for each event. */

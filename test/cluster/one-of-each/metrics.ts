@@ -4,17 +4,12 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "@jest/globals";
 import { allMetrics } from "../../../tools/documents/metrics.ts";
-import {
-	afterOutage,
-	makeAdmin,
-	makeProduct,
-	placeOrder,
-	register,
-} from "../../support/builders.ts";
+import { makeAdmin, makeProduct, placeOrder, register } from "../../support/builders.ts";
 import type { Cluster } from "../../support/cluster.ts";
 import { metricsIn, queries, resolved } from "../../support/dashboards.ts";
 import { eventually } from "../../support/eventually.ts";
 import type { Http } from "../../support/http.ts";
+import { afterOutage } from "../../support/outages.ts";
 import { kinds, type Pairs } from "../../support/pairs.ts";
 import { type Prometheus, startPrometheus } from "../../support/prometheus.ts";
 
