@@ -1,5 +1,6 @@
 import type { ServiceBroker } from "moleculer";
 import { microBatch } from "../../lib/async/micro-batch.ts";
+import { batchedLookup } from "../../lib/caching/batched-lookup.ts";
 import { cachedLookup } from "../../lib/caching/cached-lookups.ts";
 import type { Call } from "../../lib/contracts/contract.ts";
 import { type CartToPrice, priceCarts } from "../../lib/pricing/price-carts.ts";
@@ -24,7 +25,6 @@ interface Options {
 }
 /** Concurrent batches, so that a slow service does not delay carts that do not need it. */
 const CONCURRENCY = 4;
-const MAX_PRODUCTS = 10_000;
 
 export type Evaluator = ReturnType<typeof createEvaluator>;
 
@@ -34,29 +34,26 @@ export type Evaluator = ReturnType<typeof createEvaluator>;
  */
 export function createEvaluator({ broker, call, rounding }: Options) {
 	const sources = createSources(broker, call, rounding);
-	const findProducts = cachedLookup(broker, "products", (ids) => call("products.resolve", { ids }));
+	const findProducts = cachedLookup(
+		broker,
+		"products",
+		batchedLookup((ids) => call("products.resolve", { ids })),
+	);
+	const findStock = batchedLookup((product_ids) => call("inventory.resolve", { product_ids }));
 	const priceTogether = microBatch((batch: CartToPrice[]) => priceCarts(sources, batch), {
 		concurrency: CONCURRENCY,
 	});
-	const findStock = microBatch((batch: string[][]) => stockOf(batch), {
-		concurrency: CONCURRENCY,
-		maxSize: MAX_PRODUCTS,
-		sizeOf: ({ length }) => length,
-	});
-
-	async function stockOf(batch: string[][]): Promise<ReadonlyMap<string, number>[]> {
-		const product_ids = [...new Set(batch.flat())];
-		const found = await call("inventory.resolve", { product_ids });
-		const available = new Map(product_ids.map((id, i) => [id, found[i]?.available ?? 0]));
-		return batch.map(() => available);
-	}
 
 	/** The stock of products; undefined during an outage. */
-	const stockIfKnown = (ids: string[]) =>
-		findStock(ids).catch((error) => {
+	async function stockIfKnown(ids: string[]): Promise<Evaluation["available"]> {
+		try {
+			const found = await findStock(ids);
+			return new Map(ids.map((id, i) => [id, found[i]?.available ?? 0]));
+		} catch (error) {
 			if (isUnavailable(error)) return undefined;
 			throw error;
-		});
+		}
+	}
 
 	async function price(
 		cart: CartToEvaluate,

@@ -1,5 +1,6 @@
 import { beforeEach, describe, expect, test } from "@jest/globals";
 import { v7 as uuid } from "uuid";
+import type { Evaluator } from "./carts.evaluation.ts";
 import { type Buyer, cartShop, home } from "./test/cart-shop.ts";
 
 const shop = cartShop();
@@ -302,4 +303,14 @@ describe("during an outage", () => {
 		shop.disconnect("products");
 		expect((await shop.get(id, user)).body.code).toBe("SERVICE_UNAVAILABLE");
 	});
+});
+
+test("concurrent carts request their products together", async () => {
+	const { evaluator } = shop.shop.broker.getLocalService("carts") as unknown as {
+		evaluator: Evaluator;
+	};
+	const [tea, coffee] = [shop.product(), shop.product()];
+	const found = await Promise.all([[tea], [coffee, tea]].map(evaluator.findProducts));
+	expect(found).toMatchObject([[{ id: tea }], [{ id: coffee }, { id: tea }]]);
+	expect(shop.productCalls).toEqual([[tea, coffee]]);
 });

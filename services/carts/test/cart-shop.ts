@@ -99,6 +99,7 @@ export function cartShop(env: Record<string, string> = {}) {
 	let stubbed = new StubbedOrders();
 	const catalogue = new Map<string, Partial<Product> | null>();
 	const stock = new Map<string, number>();
+	const productCalls: string[][] = [];
 	const down = new Set<string>();
 	const assertUp = (service: string) => {
 		if (down.has(service)) throw outage();
@@ -113,6 +114,7 @@ export function cartShop(env: Record<string, string> = {}) {
 				stub(products, {
 					async resolve({ params: { ids } }) {
 						assertUp("products");
+						productCalls.push(ids);
 						return ids.map((id) => {
 							const found = catalogue.get(id);
 							return found ? productRecord({ id, ...found }) : null;
@@ -161,6 +163,7 @@ export function cartShop(env: Record<string, string> = {}) {
 	afterAll(() => shop?.stop());
 	beforeEach(() => {
 		stubbed = new StubbedOrders();
+		productCalls.length = 0;
 		down.clear();
 	});
 
@@ -180,6 +183,8 @@ export function cartShop(env: Record<string, string> = {}) {
 			return stubbed;
 		},
 		stock,
+		/** IDs of each call that requested products. */
+		productCalls,
 		http,
 		asAdmin,
 		/** A signed-in user. */
