@@ -69,7 +69,7 @@ export const durableEvents: Mixin<HasDurableEvents> = {
 		) {
 			const json = this.eventData(type, data);
 			await insertEvents(tx, type, subject, json, traceparent ?? currentTraceparent());
-			tx.handle.afterCommit(() => this.wakeRelay());
+			tx.handle.afterCommit(() => this.wakeRelay(type));
 		},
 		wakeRelay(this: Self, ...types: EventType[]) {
 			for (const relay of this.$relays)

@@ -60,7 +60,7 @@ export default defineService(shipping)({
 			const existing = allNew
 				? undefined
 				: statusByOrder(await this.db.query<Row>(statements.SCHEDULE, columns));
-			this.wakeRelay();
+			this.wakeRelay("shipment.scheduled");
 			return existing;
 		},
 
@@ -108,7 +108,7 @@ export default defineService(shipping)({
 					traceparentsOf(open),
 				]),
 			);
-			this.wakeRelay();
+			this.wakeRelay("shipment.cancelled");
 			return orders.map(({ order_id }) => {
 				const status = statusOf.get(order_id);
 				// A refusal is final, so only shipments that have left may be refused.

@@ -71,7 +71,7 @@ export function createOrderStore({
 			const data = sagas.map((saga) => events.eventData("order.confirmed", eventDataOf(saga)));
 			const updated_at = new Date().toISOString();
 			const written = await write(sagas, statements.COMPLETE, data, updated_at);
-			events.wakeRelay();
+			events.wakeRelay("order.confirmed");
 			return sagas.map(
 				({ order }, i) =>
 					written[i]! && { order: { ...order, status: "confirmed", payment: null, updated_at } },
@@ -94,7 +94,7 @@ export function createOrderStore({
 				),
 				updated_at,
 			);
-			events.wakeRelay();
+			events.wakeRelay("order.payment_pending");
 			return waits.map(
 				({ saga: { order } }, i) =>
 					written[i]! && { order: { ...order, payment: payments[i]!, updated_at } },
@@ -116,7 +116,7 @@ export function createOrderStore({
 				data,
 				updated_at,
 			);
-			events.wakeRelay();
+			events.wakeRelay("order.cancelled");
 			return compensations.map(
 				({ saga: { order }, reason: cancellation_reason }, i) =>
 					written[i]! && {
@@ -210,7 +210,7 @@ export function createOrderStore({
 		async insert(drafts: readonly OrderDraft[]): Promise<Set<string>> {
 			const rows = await db.insertNew<{ id: string }>(statements.PLACE, insertValues(drafts));
 			if (!rows) return insertMissing(drafts);
-			events.wakeRelay();
+			events.wakeRelay("order.created");
 			return new Set(rows.map(({ id }) => id));
 		},
 
