@@ -139,6 +139,6 @@ export default defineService(carts)({
 	},
 
 	async stopped() {
-		await Promise.all(this.pollers.map((poller) => poller.stop()));
+		await Promise.all([...this.pollers, this.store].map((part) => part.stop()));
 	},
 });

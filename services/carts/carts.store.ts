@@ -1,3 +1,4 @@
+import { setTimeout as pause } from "node:timers/promises";
 import { microBatch } from "../../lib/async/micro-batch.ts";
 import { currentTraceparent, type Traced, traceparentsOf } from "../../lib/context/traceparent.ts";
 import { alignRows } from "../../lib/persistence/align-rows.ts";
@@ -23,6 +24,13 @@ const MAX_GUEST_DAYS = 30;
  * also evaluated, written and ordered together.
  */
 const GATHER_MS = 4;
+/**
+ * Milliseconds between two batches of carts that are completed after the responses of their
+ * checkouts. A cart that is needed earlier is completed by the request that needs it.
+ */
+const COMPLETION_INTERVAL_MS = 250;
+/** Carts of such a batch. A full batch is followed by the next one immediately. */
+const MAX_COMPLETIONS = 500;
 const DAY_MS = 24 * 60 * 60 * 1000;
 
 interface Options {
@@ -62,11 +70,24 @@ export function createCartStore({ db, days, settleSeconds, wakeRelay }: Options)
 	);
 	const save = microBatch(async (changes: Change[]) => saveAll(db, changes));
 	const begin = microBatch(async (checkouts: Checkout[]) => beginAll(db, checkouts));
-	const complete = microBatch(async (orders: OrderRef[]) => {
+	const complete = microBatch(completeBatch);
+	const stopping = new AbortController();
+	const completeSoon = microBatch(completeBatch, {
+		maxSize: MAX_COMPLETIONS,
+		async afterEach({ length }) {
+			if (length === MAX_COMPLETIONS) return;
+			const { signal } = stopping;
+			await pause(COMPLETION_INTERVAL_MS, undefined, { signal }).catch(() => undefined);
+		},
+	});
+	/** Orders whose carts, by ID, are completed soon. */
+	const completions = new Map<string, OrderRef & { readonly completed: Promise<unknown> }>();
+
+	async function completeBatch(orders: OrderRef[]): Promise<OrderRef[]> {
 		await completeAll(db, orders);
 		wakeRelay();
 		return orders;
-	});
+	}
 
 	/** Completes the carts of confirmed orders. Call `wakeRelay` after the commit. */
 	async function completeAll(queryable: Queryable, orders: readonly OrderRef[]): Promise<void> {
@@ -106,8 +127,12 @@ export function createCartStore({ db, days, settleSeconds, wakeRelay }: Options)
 	}
 
 	return {
-		/** A cart that has not expired. */
-		find: async (id: string): Promise<StoredCart | undefined> => (await find(id)) ?? undefined,
+		/** A cart that has not expired. If this node is about to complete it, this happens first. */
+		async find(id: string): Promise<StoredCart | undefined> {
+			const completion = completions.get(id);
+			if (completion) await complete(completion);
+			return (await find(id)) ?? undefined;
+		},
 
 		/** The request of the last checkout of a cart. */
 		async findRequest(id: string): Promise<PlaceRequest | null> {
@@ -193,6 +218,16 @@ export function createCartStore({ db, days, settleSeconds, wakeRelay }: Options)
 		async complete(order_id: string): Promise<void> {
 			await complete({ order_id, traceparent: currentTraceparent() });
 		},
+		/**
+		 * Completes the cart of a confirmed order for a caller that does not wait for it. The carts of
+		 * 250 ms share a statement.
+		 */
+		async completeSoon(id: string, order_id: string): Promise<void> {
+			const order = { order_id, traceparent: currentTraceparent() };
+			const completed = completeSoon(order);
+			completions.set(id, { ...order, completed });
+			await completed.finally(() => completions.delete(id));
+		},
 		completeAll,
 
 		/** Carts of the given orders that are being completed, by ID. */
@@ -205,6 +240,12 @@ export function createCartStore({ db, days, settleSeconds, wakeRelay }: Options)
 		/** Opens a locked cart again whose order was cancelled. */
 		async reopen(tx: Tx, cart: StoredCart, reason: string): Promise<void> {
 			await tx.query(statements.REOPEN, [cart.order_id, reason, daysOf(cart)]);
+		},
+
+		/** Completes the carts that wait for it. */
+		async stop(): Promise<void> {
+			stopping.abort();
+			await Promise.allSettled([...completions.values()].map(({ completed }) => completed));
 		},
 	};
 }

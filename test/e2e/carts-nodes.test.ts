@@ -17,10 +17,15 @@ import { admin } from "../support/shop.ts";
 
 const PRICE = 5;
 /**
- * Every point of a checkout after which the order will be placed without another request. Nothing
- * happens between the end of a step and the start of the next one.
+ * Every point of a checkout after which the order will be placed without another request. Between
+ * the end of a step and the start of the next one, only the response is sent.
  */
-const STARTED = [`after ${BEGIN.name}`, "after orders.place", `after ${COMPLETE.name}`];
+const STARTED = [
+	`after ${BEGIN.name}`,
+	"after orders.place",
+	`before ${COMPLETE.name}`,
+	`after ${COMPLETE.name}`,
+];
 const PLACED = [
 	`after ${orders.PLACE.name}`,
 	"before inventory.reserve",
