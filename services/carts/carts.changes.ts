@@ -112,13 +112,16 @@ export async function setLine(self: Self, ctx: Ctx<Params<"setLine">>): Promise<
 		self,
 		ctx,
 		async (cart) => {
-			if (quantity === 0)
-				return { ...cart, lines: rules.withQuantity(cart.lines, product_id, 0, { seen: null }) };
+			if (quantity === 0) {
+				const lines = rules.withQuantity(cart.lines, product_id, 0, { seen: null });
+				return { ...cart, lines, currency: rules.currencyWith(lines, cart) };
+			}
 			const [product] = await self.evaluator.findProducts([product_id]);
 			if (!product) throwError(carts, "PRODUCT_NOT_FOUND", { product_ids: [product_id] });
 			if (product.variant_count > 0) throw await chooseVariant(ctx, product_id);
 			const { currency, options } = product;
-			if ((cart.currency ?? currency) !== currency) throwError(carts, "MIXED_CURRENCIES");
+			const required = rules.currencyWith(cart.lines, cart) ?? currency;
+			if (required !== currency) throwError(carts, "MIXED_CURRENCIES");
 			const seen = fromMinorUnits(toMinorUnits(product.price, currency), currency);
 			const line = { seen, ...(options ? { options } : {}) };
 			const lines = rules.withQuantity(cart.lines, product_id, quantity, line);

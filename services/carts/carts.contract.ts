@@ -33,7 +33,7 @@ export const carts = contract({
 				currency: {
 					...currency,
 					optional: true,
-					description: "By default that of the first line. EUR while there is none",
+					description: "By default that of the lines. EUR while there are none",
 				},
 			},
 			returns: object(cart),

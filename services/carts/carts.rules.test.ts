@@ -24,6 +24,7 @@ const cart = (fields: Partial<rules.StoredCart> = {}): rules.StoredCart => ({
 	version: 7,
 	status: "open",
 	user_id: null,
+	is_currency_chosen: false,
 	token_digest: digest("secret"),
 	order_id: null,
 	request: null,

@@ -37,7 +37,7 @@ export interface CartLine {
 }
 /** What a buyer determines, and the prices that the buyer last saw. */
 export interface CartContents {
-	/** Null until the first line, unless the buyer has chosen one. */
+	/** Null without lines, unless the buyer has chosen one. */
 	readonly currency: string | null;
 	readonly email: string | null;
 	readonly shipping_address: Address | null;
@@ -55,6 +55,8 @@ export interface StoredCart extends CartContents {
 	readonly status: Cart["status"];
 	/** Null for a guest. */
 	readonly user_id: string | null;
+	/** Whether the buyer has chosen the currency when the cart was opened. */
+	readonly is_currency_chosen: boolean;
 	/** SHA-256 of a guest's token. */
 	readonly token_digest: Buffer | null;
 	readonly order_id: string | null;
@@ -133,6 +135,12 @@ export function withQuantity(
 	if (lines.length >= MAX_LINES) throwError(carts, "CART_FULL");
 	return [...lines, { product_id, quantity, ...details }];
 }
+
+/** The currency of a cart with the given lines; null if its next line decides it. */
+export const currencyWith = (
+	lines: readonly CartLine[],
+	{ currency, is_currency_chosen }: Pick<StoredCart, "currency" | "is_currency_chosen">,
+): string | null => (lines.length > 0 || is_currency_chosen ? currency : null);
 
 /**
  * Merges a cart into another one. Quantities are added, up to the limits; lines beyond the limit of

@@ -1,8 +1,8 @@
 import { sql } from "../../lib/persistence/database.ts";
 
 /** Columns of a `StoredCart`. The request is returned once the cart is no longer open. */
-const COLUMNS = `id, version, status, user_id, token_digest, currency, email, shipping_address,
-	billing_address, shipping_method, coupon_codes, lines, quote, order_id,
+const COLUMNS = `id, version, status, user_id, token_digest, currency, is_currency_chosen, email,
+	shipping_address, billing_address, shipping_method, coupon_codes, lines, quote, order_id,
 	case when status in ('completing', 'completed') then request end as request,
 	cancellation_reason, merged_into, expires_at, updated_at`;
 const EXISTS = "(status <> 'open' or expires_at > now())";
@@ -29,8 +29,8 @@ export const FIND_REQUEST = sql("find_request", "select request from carts where
 /** Returns nothing if the user has an open cart, which may have expired. `$5`: days. */
 export const INSERT = sql(
 	"insert",
-	`insert into carts (id, user_id, token_digest, currency, expires_at)
-	values ($1, $2, $3, $4, now() + make_interval(days => $5))
+	`insert into carts (id, user_id, token_digest, currency, is_currency_chosen, expires_at)
+	values ($1, $2, $3, $4::text, $4::text is not null, now() + make_interval(days => $5))
 	on conflict (user_id) where status = 'open' and user_id is not null do nothing
 	returning ${COLUMNS}`,
 );

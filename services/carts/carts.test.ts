@@ -140,14 +140,25 @@ describe("lines", () => {
 		expect((await shop.get(cart.id, { headers: headers! })).body.lines).toHaveLength(1);
 	});
 
-	test("of a new cart decide its currency, unless the buyer has chosen one", async () => {
+	test("of a new or emptied cart decide its currency", async () => {
 		const user = shop.user();
 		const { id } = await shop.open(user);
-		const { body } = await shop.put(id, user, shop.product({ currency: "JPY", price: 500 }), 2);
+		const book = shop.product({ currency: "JPY", price: 500 });
+		const { body } = await shop.put(id, user, book, 2);
 		expect(body).toMatchObject({ currency: "JPY", total_amount: 1000 });
+		expect((await shop.put(id, user, shop.product(), 1)).body.code).toBe("MIXED_CURRENCIES");
+		expect((await shop.put(id, user, book, 0)).body).toMatchObject({ currency: "EUR", lines: [] });
+		const usd = await shop.put(id, user, shop.product({ currency: "USD" }), 1);
+		expect(usd.body).toMatchObject({ currency: "USD", total_amount: 10 });
+	});
+
+	test("have the currency that the buyer has chosen, also in an emptied cart", async () => {
 		const { cart, headers } = await shop.guest({ currency: "USD" });
-		const refused = await shop.put(cart.id, { headers: headers! }, shop.product(), 1);
-		expect(refused.body.code).toBe("MIXED_CURRENCIES");
+		const put = (product_id: string, quantity: number) =>
+			shop.put(cart.id, { headers: headers! }, product_id, quantity);
+		const book = shop.product({ currency: "USD" });
+		for (const quantity of [1, 0]) expect((await put(book, quantity)).body.currency).toBe("USD");
+		expect((await put(shop.product(), 1)).body.code).toBe("MIXED_CURRENCIES");
 	});
 
 	test("are limited to 100 products and the largest amount", async () => {
