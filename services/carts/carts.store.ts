@@ -26,7 +26,7 @@ const MAX_GUEST_DAYS = 30;
 const GATHER_MS = 4;
 /**
  * Milliseconds between two batches of carts that are completed after the responses of their
- * checkouts. A cart that is needed earlier is completed by the request that needs it.
+ * checkouts. A request that uses a cart earlier completes it first.
  */
 const COMPLETION_INTERVAL_MS = 250;
 /** Carts of such a batch. A full batch is followed by the next one immediately. */
@@ -219,8 +219,8 @@ export function createCartStore({ db, days, settleSeconds, wakeRelay }: Options)
 			await complete({ order_id, traceparent: currentTraceparent() });
 		},
 		/**
-		 * Completes the cart of a confirmed order for a caller that does not wait for it. The carts of
-		 * 250 ms share a statement.
+		 * Completes the cart of a confirmed order for a caller that does not wait for it. Carts of the
+		 * same 250 ms share a statement.
 		 */
 		async completeSoon(id: string, order_id: string): Promise<void> {
 			const order = { order_id, traceparent: currentTraceparent() };
