@@ -33,7 +33,7 @@ export const carts = contract({
 				currency: {
 					...currency,
 					optional: true,
-					description: "By default that of the lines. EUR while there are none",
+					description: "By default that of the lines, or EUR without lines",
 				},
 			},
 			returns: object(cart),
