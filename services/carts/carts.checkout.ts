@@ -170,7 +170,7 @@ async function placeOrder(
 	const { db, settlement } = self;
 	let order: Order;
 	try {
-		order = await settlement.place(ctx.call.bind(ctx), { id: cart.id, request });
+		order = await settlement.place(ctx.call.bind(ctx), cart.id, request);
 	} catch (error) {
 		if (isUnavailable(error)) throw commonError("SERVICE_UNAVAILABLE");
 		if (keyed && error instanceof Error) {

@@ -29,13 +29,10 @@ function holdCompletion() {
 const statusOf = async (id: string) => (await shop.row(id))!.status;
 type MadeCart = Awaited<ReturnType<typeof shop.userCart>>;
 /** Orders a cart, and keeps the poller from completing it. Returns the order's ID. */
-async function checkOut({ id, checkout }: MadeCart): Promise<string> {
+async function checkOut({ checkout }: MadeCart): Promise<string> {
 	const { status, body } = await checkout();
 	expect(status).toBe(201);
-	const later = "update carts set settle_at = now() + interval '1 hour'";
-	await shop.shop.databases.query("carts", `${later} where id = $1 and status = 'completing'`, [
-		id,
-	]);
+	await shop.postpone();
 	return body.id;
 }
 /** Orders a cart whose completion is held. */

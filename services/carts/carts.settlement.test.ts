@@ -8,14 +8,8 @@ import { cartShop } from "./test/cart-shop.ts";
 
 const shop = cartShop();
 beforeEach(() => shop.reconnect());
-/** Keeps the poller from checking the orders of carts. */
-const postpone = () =>
-	shop.shop.databases.query(
-		"carts",
-		"update carts set settle_at = now() + interval '1 hour' where status = 'completing'",
-	);
 // The poller must not place the orders of these carts during the next test.
-afterEach(async () => void (await postpone()));
+afterEach(async () => void (await shop.postpone()));
 
 type MadeCart = Awaited<ReturnType<typeof shop.userCart>>;
 /** Waits for a change of the row, because reading the cart would settle it. */
@@ -34,7 +28,7 @@ async function interrupted(
 	expect(body).toMatchObject({ status: 503, code: "SERVICE_UNAVAILABLE" });
 	const { status, order_id } = await cart.get();
 	expect(status).toBe("completing");
-	await postpone();
+	await shop.postpone();
 	return { cart, order_id: order_id! };
 }
 
@@ -155,7 +149,7 @@ describe("a refusal that does not name the order", () => {
 			const headers = { "idempotency-key": uuid() };
 			[shop.orders.outcome, shop.orders.lost] = [outcome, "after"];
 			expect((await checkout()).status).toBe(503);
-			await postpone();
+			await shop.postpone();
 			[shop.orders.lost, shop.orders.isStrict] = ["no", true];
 			const [order_id] = shop.orders.requests.keys();
 			for (const repeat of [checkout, cart.checkout])
@@ -235,7 +229,7 @@ describe("a checkout whose write was lost", () => {
 		const { status, body } = await cart.checkout();
 		expect(status).toBe(201);
 		await eventually(async () => expect(fault.failures).toBeGreaterThan(0));
-		await postpone();
+		await shop.postpone();
 		fault.restore();
 		expect(await shop.row(cart.id)).toMatchObject({ status: "completing" });
 		await makeDue(cart);

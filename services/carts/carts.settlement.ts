@@ -21,9 +21,10 @@ interface Dependencies {
 	/** Receives a failure after which the poller tries again. */
 	onError(error: unknown, order_id: string): void;
 }
-/** A cart whose checkout has begun. */
-interface Begun {
+/** A cart whose checkout has not finished in time. */
+interface Unsettled {
 	readonly id: string;
+	readonly order_id: string;
 	readonly request: PlaceRequest;
 }
 /** Number of unfinished checkouts that one poll handles. */
@@ -39,12 +40,12 @@ export function createSettlement({ db, store, wakeRelay, onError }: Dependencies
 		reopenCart({ db, store }, order_id, reason).catch((error) => onError(error, order_id));
 
 	/**
-	 * Places an order, or waits for it, and settles its cart if the order is decided: opens it before
-	 * the error is thrown, or completes it after the order is returned.
+	 * Places the order of a cart, or waits for it, and settles the cart if the order is decided:
+	 * opens it before the error is thrown, or completes it after the order is returned.
 	 * @throws the errors of `orders.place`, after which the cart is open again; or an outage or
 	 *   SERVICE_UNAVAILABLE, after which the outcome is unknown
 	 */
-	async function place(call: Call, { id, request }: Begun): Promise<Order> {
+	async function place(call: Call, id: string, request: PlaceRequest): Promise<Order> {
 		const { order_id } = request;
 		let order: Order;
 		try {
@@ -104,9 +105,7 @@ export function createSettlement({ db, store, wakeRelay, onError }: Dependencies
 		 * the next cart is due
 		 */
 		async settleDue(call: Call): Promise<boolean | number> {
-			const due = await db.query<Begun & { order_id: string }>(statements.CLAIM_UNSETTLED, [
-				BATCH_SIZE,
-			]);
+			const due = await db.query<Unsettled>(statements.CLAIM_UNSETTLED, [BATCH_SIZE]);
 			if (due.length === 0) {
 				const [next] = await db.query<{ wait: number | null }>(statements.NEXT_UNSETTLED);
 				return next?.wait ?? Number.POSITIVE_INFINITY;
@@ -120,9 +119,9 @@ export function createSettlement({ db, store, wakeRelay, onError }: Dependencies
 			// An unknown order was not placed; a cancelled one returns its reason.
 			const others = due.filter((_, i) => !isPlaced(outcomes[i]!));
 			await Promise.all(
-				others.map((begun) =>
-					place(call, begun).catch((error) => {
-						if (!isRefusal(error)) onError(error, begun.order_id);
+				others.map(({ id, order_id, request }) =>
+					place(call, id, request).catch((error) => {
+						if (!isRefusal(error)) onError(error, order_id);
 					}),
 				),
 			);

@@ -1,10 +1,10 @@
-import { setTimeout as pause } from "node:timers/promises";
 import { microBatch } from "../../lib/async/micro-batch.ts";
-import { currentTraceparent, type Traced, traceparentsOf } from "../../lib/context/traceparent.ts";
+import { traceparentsOf } from "../../lib/context/traceparent.ts";
 import { alignRows } from "../../lib/persistence/align-rows.ts";
 import { arrayLiteral } from "../../lib/persistence/array-literal.ts";
 import type { Database, Queryable, Tx } from "../../lib/persistence/database.ts";
 import { newId } from "../../lib/persistence/id.ts";
+import { createCompletion, type OrderRef } from "./carts.completion.ts";
 import {
 	type CartContents,
 	type CartLine,
@@ -24,13 +24,6 @@ const MAX_GUEST_DAYS = 30;
  * also evaluated, written and ordered together.
  */
 const GATHER_MS = 4;
-/**
- * Milliseconds between two batches of carts that are completed after the responses of their
- * checkouts. A request that uses a cart earlier completes it first.
- */
-const COMPLETION_INTERVAL_MS = 250;
-/** Carts of such a batch. A full batch is followed by the next one immediately. */
-const MAX_COMPLETIONS = 500;
 const DAY_MS = 24 * 60 * 60 * 1000;
 
 interface Options {
@@ -51,10 +44,6 @@ interface Checkout {
 	readonly request: PlaceRequest;
 }
 type Written = Pick<StoredCart, "version" | "expires_at" | "updated_at">;
-/** An order whose cart may be being completed. */
-export interface OrderRef extends Traced {
-	readonly order_id: string;
-}
 export type CartStore = ReturnType<typeof createCartStore>;
 
 /**
@@ -70,24 +59,10 @@ export function createCartStore({ db, days, settleSeconds, wakeRelay }: Options)
 	);
 	const save = microBatch(async (changes: Change[]) => saveAll(db, changes));
 	const begin = microBatch(async (checkouts: Checkout[]) => beginAll(db, checkouts));
-	const complete = microBatch(completeBatch);
-	const stopping = new AbortController();
-	const completeSoon = microBatch(completeBatch, {
-		maxSize: MAX_COMPLETIONS,
-		async afterEach({ length }) {
-			if (length === MAX_COMPLETIONS) return;
-			const { signal } = stopping;
-			await pause(COMPLETION_INTERVAL_MS, undefined, { signal }).catch(() => undefined);
-		},
-	});
-	/** Orders whose carts, by ID, are completed soon. */
-	const completions = new Map<string, OrderRef & { readonly completed: Promise<unknown> }>();
-
-	async function completeBatch(orders: OrderRef[]): Promise<OrderRef[]> {
+	const { completeFirst, ...completion } = createCompletion(async (orders) => {
 		await completeAll(db, orders);
 		wakeRelay();
-		return orders;
-	}
+	});
 
 	/** Completes the carts of confirmed orders. Call `wakeRelay` after the commit. */
 	async function completeAll(queryable: Queryable, orders: readonly OrderRef[]): Promise<void> {
@@ -129,8 +104,7 @@ export function createCartStore({ db, days, settleSeconds, wakeRelay }: Options)
 	return {
 		/** A cart that has not expired. If this node is about to complete it, this happens first. */
 		async find(id: string): Promise<StoredCart | undefined> {
-			const completion = completions.get(id);
-			if (completion) await complete(completion);
+			await completeFirst(id);
 			return (await find(id)) ?? undefined;
 		},
 
@@ -214,20 +188,7 @@ export function createCartStore({ db, days, settleSeconds, wakeRelay }: Options)
 		beginIn: async (tx: Tx, cart: StoredCart, request: PlaceRequest): Promise<boolean> =>
 			(await beginAll(tx, [{ cart, request }]))[0] !== undefined,
 
-		/** Completes the cart of a confirmed order, with concurrent calls in one statement. */
-		async complete(order_id: string): Promise<void> {
-			await complete({ order_id, traceparent: currentTraceparent() });
-		},
-		/**
-		 * Completes the cart of a confirmed order for a caller that does not wait for it. Carts of the
-		 * same 250 ms share a statement.
-		 */
-		async completeSoon(id: string, order_id: string): Promise<void> {
-			const order = { order_id, traceparent: currentTraceparent() };
-			const completed = completeSoon(order);
-			completions.set(id, { ...order, completed });
-			await completed.finally(() => completions.delete(id));
-		},
+		...completion,
 		completeAll,
 
 		/** Carts of the given orders that are being completed, by ID. */
@@ -240,12 +201,6 @@ export function createCartStore({ db, days, settleSeconds, wakeRelay }: Options)
 		/** Opens a locked cart again whose order was cancelled. */
 		async reopen(tx: Tx, cart: StoredCart, reason: string): Promise<void> {
 			await tx.query(statements.REOPEN, [cart.order_id, reason, daysOf(cart)]);
-		},
-
-		/** Completes the carts that wait for it. */
-		async stop(): Promise<void> {
-			stopping.abort();
-			await Promise.allSettled([...completions.values()].map(({ completed }) => completed));
 		},
 	};
 }
