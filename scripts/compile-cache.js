@@ -1,4 +1,6 @@
 import { enableCompileCache } from "node:module";
+// Evaluated first: the cache is valid only for the flags with which it was enabled.
+import "./v8-flags.js";
 
 /**
  * Enables Node's cache of compiled modules. It also contains the modules without their types, so

@@ -113,7 +113,7 @@ export async function startShop(options: ShopOptions): Promise<Shop> {
 		const command = {
 			name: node,
 			file: process.execPath,
-			args: [...args, "scripts/start.ts", "--quiet"],
+			args: [...args, "scripts/start.js", "--quiet"],
 			cwd: checkout,
 		};
 		const started = startProcess({
