@@ -20,7 +20,12 @@ const calls = new AsyncLocalStorage<Call | undefined>();
 /** Runs a function with `call` as the current call. */
 export const runInCall = <C, R>(call: C, work: (call: C) => R): R =>
 	calls.run(call as Call, work, call);
-/** Runs a function without a current call or trace, for work that outlives the call. */
+/**
+ * Runs a function without a current call, for work of its trace that outlives the call. Timers and
+ * promises that the function starts keep the current call, and with it a request, in memory.
+ */
+export const runAfterCall = <R>(work: () => R): R => calls.exit(work);
+/** Runs a function without a current call or trace, for work that outlives both. */
 export const runOutsideCalls = <R>(work: () => R): R => calls.exit(() => runOutsideTraces(work));
 
 /** Milliseconds until the current call times out; Infinity without a call or a deadline. */

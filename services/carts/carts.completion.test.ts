@@ -1,12 +1,24 @@
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
 import { afterEach, expect, test } from "@jest/globals";
+import { runInCall } from "../../lib/context/call-context.ts";
 import { Database } from "../../lib/persistence/database.ts";
 import type { HasDatabase } from "../../mixins/database.mixin.ts";
 import { eventually } from "../../test/support/eventually.ts";
+import type { Settlement } from "./carts.settlement.ts";
 import { COMPLETE } from "./carts.statements.ts";
-import { createCartStore } from "./carts.store.ts";
+import { type CartStore, createCartStore } from "./carts.store.ts";
 import { cartShop } from "./test/cart-shop.ts";
 
 const shop = cartShop();
+interface CartsService extends HasDatabase {
+	readonly store: CartStore;
+	readonly settlement: Settlement;
+}
+const service = () => shop.shop.broker.getLocalService("carts") as unknown as CartsService;
+
+setFlagsFromString("--expose-gc");
+const collectGarbage = runInNewContext("gc") as () => void;
 
 const original = Database.prototype.query;
 let release = () => {};
@@ -76,11 +88,36 @@ test("a node that stops completes the carts first", async () => {
 	shop.orders.outcome = "pending";
 	const [first, second] = [await shop.userCart(), await shop.userCart()];
 	const orders = [await checkOut(first), await checkOut(second)] as const;
-	const { db } = shop.shop.broker.getLocalService("carts") as unknown as HasDatabase;
+	const { db } = service();
 	const store = createCartStore({ db, days: 1, settleSeconds: 60, wakeRelay: () => undefined });
 	await store.completeSoon(first.id, orders[0]);
 	const completion = store.completeSoon(second.id, orders[1]);
 	await store.stop();
 	expect(await statusOf(second.id)).toBe("completed");
 	await completion;
+});
+
+test("a cart that waits for its completion does not keep the call of its checkout", async () => {
+	const statements = holdCompletion();
+	await checkOut(await shop.userCart());
+	await eventually(async () => expect(statements).toHaveLength(1));
+	shop.orders.outcome = "pending";
+	const cart = await shop.userCart();
+	const order_id = await checkOut(cart);
+	shop.orders.settle(order_id, "confirmed");
+	const request = (await service().store.findRequest(cart.id))!;
+	/** Repeats the checkout in a call, and returns the call. */
+	async function repeat(): Promise<WeakRef<object>> {
+		const call = { requestID: "1", meta: {} };
+		await runInCall(call, () => service().settlement.place(shop.shop.call, cart.id, request));
+		return new WeakRef(call);
+	}
+	const call = await repeat();
+	await eventually(() => {
+		collectGarbage();
+		expect(call.deref()).toBeUndefined();
+	});
+	expect(await statusOf(cart.id)).toBe("completing");
+	release();
+	await eventually(async () => expect(await statusOf(cart.id)).toBe("completed"));
 });

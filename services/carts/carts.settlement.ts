@@ -1,3 +1,4 @@
+import { runAfterCall } from "../../lib/context/call-context.ts";
 import type { Call, EventData } from "../../lib/contracts/contract.ts";
 import { commonError } from "../../lib/contracts/errors.ts";
 import type { Event } from "../../lib/contracts/event.ts";
@@ -58,7 +59,9 @@ export function createSettlement({ db, store, wakeRelay, onError }: Dependencies
 			throw error;
 		}
 		if (order.status !== "pending")
-			store.completeSoon(id, order_id).catch((error) => onError(error, order_id));
+			runAfterCall(() =>
+				store.completeSoon(id, order_id).catch((error) => onError(error, order_id)),
+			);
 		return order;
 	}
 
