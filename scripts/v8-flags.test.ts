@@ -12,7 +12,7 @@ async function flagsOf(...args: string[]): Promise<string> {
 	return stdout;
 }
 
-test("a started process allocates no objects in the old generation", async () => {
+test("a start forbids V8 to allocate objects in the old generation", async () => {
 	const expected = await flagsOf("--no-allocation-site-pretenuring");
 	// The first module that scripts/start.js loads.
 	expect(await flagsOf("--import", "./compile-cache.js")).toBe(expected);

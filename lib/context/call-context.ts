@@ -21,8 +21,9 @@ const calls = new AsyncLocalStorage<Call | undefined>();
 export const runInCall = <C, R>(call: C, work: (call: C) => R): R =>
 	calls.run(call as Call, work, call);
 /**
- * Runs a function without a current call, for work of its trace that outlives the call. Timers and
- * promises that the function starts keep the current call, and with it a request, in memory.
+ * Runs a function without a current call, for work of its trace that outlives the call. Otherwise
+ * the timers and promises that the function starts would keep the call and its request in memory,
+ * and the time limit of the call would apply.
  */
 export const runAfterCall = <R>(work: () => R): R => calls.exit(work);
 /** Runs a function without a current call or trace, for work that outlives both. */

@@ -1,4 +1,5 @@
 import { settleWithin } from "../../lib/async/settle-within.ts";
+import { runAfterCall } from "../../lib/context/call-context.ts";
 import { runInTracesOf } from "../../lib/context/traceparent.ts";
 import { distinctOrders, type Outcome, pending } from "../../lib/contracts/outcome.ts";
 import type { Dependencies } from "./payments.dependencies.ts";
@@ -109,15 +110,17 @@ export function createCharges(dependencies: Dependencies) {
 		return responses.map((response) => captured.get(response) ?? response);
 	}
 
-	/** Records a late response in the trace of its order. */
+	/** Records a late response in the trace of its order, without the time limit of the call. */
 	function recordLater(order: Charge, request: Promise<ProviderResult>): void {
-		setTimeout(() => removeFromFlight(order.order_id, request), RESPONSE_LOST_MS).unref();
-		runInTracesOf([order], async () => {
-			try {
-				await recordCharges(dependencies, [{ order, result: await request }]);
-			} catch (error) {
-				logFailure(order.order_id, error);
-			}
+		runAfterCall(() => {
+			setTimeout(() => removeFromFlight(order.order_id, request), RESPONSE_LOST_MS).unref();
+			runInTracesOf([order], async () => {
+				try {
+					await recordCharges(dependencies, [{ order, result: await request }]);
+				} catch (error) {
+					logFailure(order.order_id, error);
+				}
+			});
 		});
 	}
 

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, expect, test } from "@jest/globals";
 import fc from "fast-check";
+import { runInCall, timeLeft } from "../../lib/context/call-context.ts";
 import type { Outcome } from "../../lib/contracts/outcome.ts";
 import type { Statement } from "../../lib/persistence/database.ts";
 import { eventually } from "../../test/support/eventually.ts";
@@ -184,6 +185,39 @@ test("a batch of any size takes one statement at the provider and one in payment
 	);
 	await charges.charge(orders);
 	expect(statements).toHaveLength(2);
+});
+
+test("a late response is recorded without the time limit of its call", async () => {
+	const { db: real, provider: simulated } = dependencies;
+	const { promise: released, resolve: release } = Promise.withResolvers<void>();
+	const provider: typeof simulated = {
+		...simulated,
+		authorize: (requests) =>
+			simulated.authorize(requests).map(async (response) => {
+				await released;
+				return response;
+			}),
+	};
+	const limits: number[] = [];
+	const db = {
+		insertNew(statement: Statement, values: unknown[]) {
+			limits.push(timeLeft());
+			return real.insertNew(statement, values);
+		},
+	} as unknown as typeof real;
+	const charges = createCharges({
+		...dependencies,
+		db,
+		provider,
+		limits: { totalMs: 10, idleMs: 10 },
+	});
+	const order = newOrder("tok_ok", 10);
+	const call = { requestID: null, meta: {}, deadline: performance.now() + 60_000 };
+	const outcomes = await runInCall(call, () => charges.charge([order]));
+	expect(outcomes).toEqual([{ status: "pending" }]);
+	release();
+	await eventually(async () => expect((await totalsOf(order)).captured).toBe(10));
+	expect(limits).toEqual([Number.POSITIVE_INFINITY]);
 });
 
 test("two nodes that charge and reverse the same batches refund everything", async () => {
