@@ -1,12 +1,8 @@
-import { setFlagsFromString } from "node:v8";
-import { runInNewContext } from "node:vm";
 import { expect, test } from "@jest/globals";
+import { collectGarbage } from "../../test/support/collect-garbage.ts";
 import { eventually } from "../../test/support/eventually.ts";
 import { runInCall } from "../context/call-context.ts";
 import { lru } from "./lru.ts";
-
-setFlagsFromString("--expose-gc");
-const collectGarbage = runInNewContext("gc") as () => void;
 
 /** Stores an entry in a call, as the request that misses does, and returns the call. */
 function storeInCall(cache: ReturnType<typeof lru<string>>): WeakRef<object> {

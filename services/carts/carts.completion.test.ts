@@ -1,9 +1,8 @@
-import { setFlagsFromString } from "node:v8";
-import { runInNewContext } from "node:vm";
 import { afterEach, expect, test } from "@jest/globals";
 import { runInCall } from "../../lib/context/call-context.ts";
 import { Database } from "../../lib/persistence/database.ts";
 import type { HasDatabase } from "../../mixins/database.mixin.ts";
+import { collectGarbage } from "../../test/support/collect-garbage.ts";
 import { eventually } from "../../test/support/eventually.ts";
 import type { Settlement } from "./carts.settlement.ts";
 import { COMPLETE } from "./carts.statements.ts";
@@ -16,9 +15,6 @@ interface CartsService extends HasDatabase {
 	readonly settlement: Settlement;
 }
 const service = () => shop.shop.broker.getLocalService("carts") as unknown as CartsService;
-
-setFlagsFromString("--expose-gc");
-const collectGarbage = runInNewContext("gc") as () => void;
 
 const original = Database.prototype.query;
 let release = () => {};

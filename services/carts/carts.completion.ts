@@ -46,8 +46,8 @@ export function createCompletion(completeAll: (orders: readonly OrderRef[]) => P
 		},
 
 		/**
-		 * Completes a cart for a caller that does not wait for it. Carts of the same 250 ms share a
-		 * statement.
+		 * Completes a cart for a caller that does not wait for it. Carts of the same interval share
+		 * a statement.
 		 */
 		async completeSoon(id: string, order_id: string): Promise<void> {
 			const order = orderRef(order_id);
