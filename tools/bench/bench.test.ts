@@ -34,6 +34,8 @@ test("bench measures the shop and the floor, checks orders, and writes JSON and 
 	const { code, errors } = await bench.ended;
 	expect({ code, errors }).toEqual({ code: 0, errors: "" });
 	expect(bench.output()).toMatch(/^ +slowest 1 %: \d+ requests of [\d.]+ ms or longer/m);
+	// The rate and the CPU time, divided by those of the floor.
+	expect(bench.output()).toMatch(/^shop +order .* [\d.]+x +[\d.]+x$/m);
 	const { rows, violations, checked } = JSON.parse(await readFile(json, "utf8")) as Findings;
 	expect(violations).toEqual([]);
 	expect(rows.map(({ target, errors }) => [target, errors])).toEqual([
@@ -77,6 +79,7 @@ test("rejects invalid options and names the option", () => {
 		[["--buyers", "many"], /--buyers is a number/],
 		[["--rounds", "0"], /--rounds is a number, at least 1/],
 		[["--vs", "HEAD", "--scale"], /exclude each other/],
+		[["--scenarios", "order,product", "--base", "list"], /--scenarios does not contain list/],
 		[["--shape", "round"], /not round/],
 		[["--import", "6"], /--import is a multiple of 4/],
 		[["--import", "8", "--scale"], /exclude each other/],

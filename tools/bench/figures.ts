@@ -31,9 +31,6 @@ export function medians<T extends object>(rounds: readonly T[]): T {
 	return Object.fromEntries(entries) as T;
 }
 
-/** Relative change from `before` to `after`, in percent. */
-export const percentChange = (before: number, after: number): number => (after / before - 1) * 100;
-
 /** Slope of the least-squares regression line, in y per x; 0 if all points share one x. */
 export function slope(points: readonly { readonly x: number; readonly y: number }[]): number {
 	const mean = (pick: (point: { x: number; y: number }) => number) =>

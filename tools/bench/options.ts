@@ -16,6 +16,7 @@ const OPTIONS = {
 	orders: { type: "string" },
 	postgres: { type: "string", default: "1" },
 	vs: { type: "string" },
+	base: { type: "string" },
 	"no-floor": { type: "boolean", default: false },
 	"login-noise": { type: "boolean", default: false },
 	scale: { type: "boolean", default: false },
@@ -58,7 +59,8 @@ Load
   --buyers 1,16,64        concurrent buyers
   --rate 100,500          open loop: scheduled operations per second, independent of responses
   --seconds 5 --warmup 2  duration of each measurement and of the load before it
-  --rounds 1              each figure is the median of the rounds; 3 with --vs
+  --rounds 1              each figure is the median of the rounds, and each ratio that of their
+                          ratios; 3 with --vs or --base
 Other runs
   --login-noise           product at 200/s, without and with 16 clients that log in continuously
   --scale                 10,000 products and 20,000 orders compared with
@@ -67,6 +69,7 @@ Other runs
   --import 100000         CPU time and memory of an import of that many rows, and the effect on
                           --rate 100 product reads; with --vs also of another revision
 Output
+  --base order            also the ratios of the other scenarios to this one
   --json FILE             all figures
   --page FILE             charts, as a self-contained HTML page
   --profile               the slowest SQL statements after each measurement
@@ -97,7 +100,7 @@ function convert(values: Values<typeof OPTIONS>) {
 		number(name, values[name], least);
 	const size = (name: "products" | "users" | "orders", usual: number) =>
 		values[name] ? number(name, values[name]) : usual;
-	const { scale, vs, shape } = values;
+	const { scale, vs, base, shape } = values;
 	if (shape !== "embedded" && shape !== "cluster")
 		throw new Error(`--shape is embedded or cluster, not ${shape}`);
 	const noise = values["login-noise"];
@@ -111,6 +114,7 @@ function convert(values: Values<typeof OPTIONS>) {
 	const known: object = scale ? { ...scaleScenarios, audit: true } : scenarios;
 	const unknown = names.filter((name) => !(name in known));
 	if (unknown.length > 0) throw new Error(`there is no scenario ${unknown.join(", ")}`);
+	if (base && !names.includes(base)) throw new Error(`--scenarios does not contain ${base}`);
 	const orders = size("orders", scale ? 5_000_000 : 20_000);
 	const products = size("products", scale ? 1_000_000 : 1000);
 	const postgres = one("postgres");
@@ -137,7 +141,7 @@ function convert(values: Values<typeof OPTIONS>) {
 		rates: values.rate ? list("rate") : noise ? [200] : minutes ? [50] : rows ? [100] : [],
 		seconds: one("seconds", 0),
 		warmup: one("warmup", 0),
-		rounds: number("rounds", values.rounds ?? (vs ? "3" : "1")),
+		rounds: number("rounds", values.rounds ?? (vs || base ? "3" : "1")),
 		size: {
 			products,
 			orders,
@@ -146,6 +150,7 @@ function convert(values: Values<typeof OPTIONS>) {
 		},
 		postgres,
 		vs,
+		base,
 		floor: !values["no-floor"],
 		noise,
 		scale,

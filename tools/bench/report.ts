@@ -1,28 +1,30 @@
-import { mapValues, sum } from "./measure.ts";
-import type { Row } from "./rounds.ts";
+import { median } from "./figures.ts";
+import { type Figures, mapValues, sum } from "./measure.ts";
+import { type Row, ratiosTo, ratioTo } from "./rounds.ts";
 
 const fixed = (n: number, width: number, digits = 2) => n.toFixed(digits).padStart(width);
-/** Ratio to `base`; empty without a base. */
-const formatRatio = (n: number, base: number | undefined) =>
-	base ? `${(n / base).toFixed(2)}x` : "";
+const cpuOf = ({ cpu }: Figures): number => sum(cpu);
+const formatRatio = (ratio: number) => `${ratio.toFixed(2)}x`;
 
 /** Column headings for the lines of formatRow. */
 export const COLUMN_HEADINGS =
 	"                                                   rate      p50      p95      p99" +
 	"   CPU ms/op   SQL  commits    MB   of the floor: rate  CPU";
 
-const hasSameLoad = (row: Row) => (other: Row) =>
-	other.scenario === row.scenario && other.buyers === row.buyers && other.offered === row.offered;
+const hasSameLoad = (row: Row, other: Row): boolean =>
+	other.buyers === row.buyers && other.offered === row.offered;
+/** The row of another target with the same scenario and load. */
+const findRow = (all: readonly Row[], target: string, row: Row): Row | undefined =>
+	all.find(
+		(other) =>
+			other.target === target && other.scenario === row.scenario && hasSameLoad(row, other),
+	);
 
 /** Formats a row with its ratio to the floor, followed by CPU time per process group and errors. */
 export function formatRow(row: Row, all: readonly Row[]): string {
 	const { median: figures, errors } = row;
-	const floor =
-		row.target === "floor"
-			? undefined
-			: all.filter(hasSameLoad(row)).find(({ target }) => target === "floor")?.median;
+	const floor = row.target === "floor" ? undefined : findRow(all, "floor", row);
 	const load = row.offered === null ? `${row.buyers}` : `${row.buyers} @ ${row.offered}/s`;
-	const cpu = sum(figures.cpu);
 	const groups = Object.entries({ ...figures.cpu, "(load generator": figures.generator }).map(
 		([name, ms]) => `${name} ${ms.toFixed(3)}`,
 	);
@@ -33,12 +35,12 @@ export function formatRow(row: Row, all: readonly Row[]): string {
 		load.padStart(9),
 		fixed(figures.rate, 11, 0),
 		...[figures.p50, figures.p95, figures.p99].map((ms) => fixed(ms, 9)),
-		fixed(cpu, 12, 3),
+		fixed(cpuOf(figures), 12, 3),
 		fixed(figures.statements, 6),
 		fixed(figures.commits, 9),
 		fixed(sum(figures.rss), 6, 0),
-		formatRatio(figures.rate, floor?.rate).padStart(20),
-		formatRatio(cpu, floor && sum(floor.cpu)).padStart(6),
+		(floor ? formatRatio(ratioTo(floor, row, ({ rate }) => rate)) : "").padStart(20),
+		(floor ? formatRatio(ratioTo(floor, row, cpuOf)) : "").padStart(6),
 	];
 	return [
 		columns.join(""),
@@ -47,7 +49,7 @@ export function formatRow(row: Row, all: readonly Row[]): string {
 	].join("\n");
 }
 
-/** Formats the ratios of medians of target `ours` to target `theirs`. */
+/** Formats the ratios of target `candidate` to target `baseline`. */
 export function formatComparison(
 	rows: readonly Row[],
 	candidate: string,
@@ -56,20 +58,36 @@ export function formatComparison(
 	return rows
 		.filter(({ target }) => target === candidate)
 		.flatMap((row) => {
-			const before = rows.filter(hasSameLoad(row)).find(({ target }) => target === baseline);
-			if (!before) return [];
-			const [now, then] = [row.median, before.median];
-			const [a, b] = [sum(now.cpu), sum(then.cpu)];
-			const columns = [
-				`${row.scenario.padEnd(22)}${String(row.buyers).padStart(4)} buyers`,
-				`rate ${formatRatio(now.rate, then.rate)}`,
-				`p50 ${formatRatio(now.p50, then.p50)}`,
-				`p99 ${formatRatio(now.p99, then.p99)}`,
-				`CPU ${formatRatio(a, b)} (${b.toFixed(3)} -> ${a.toFixed(3)} ms)`,
-				`SQL ${formatRatio(now.statements, then.statements)}`,
-			];
-			return [columns.join("   ")];
+			const base = findRow(rows, baseline, row);
+			return base ? [formatRatios(base, row)] : [];
 		});
+}
+/** Formats the ratios of the other scenarios to scenario `baseline` on the same target. */
+export function formatScenarioComparison(rows: readonly Row[], baseline: string): string[] {
+	return rows
+		.filter(({ scenario }) => scenario !== baseline)
+		.flatMap((row) => {
+			const base = rows.find(
+				(other) =>
+					other.target === row.target && other.scenario === baseline && hasSameLoad(row, other),
+			);
+			return base ? [`${row.target.slice(0, 12).padEnd(13)}${formatRatios(base, row)}`] : [];
+		});
+}
+/** Formats the median of the rounds' ratios. That of the CPU time has the lowest and the highest. */
+function formatRatios(base: Row, row: Row): string {
+	const cpu = ratiosTo(base, row, cpuOf);
+	const range = `${formatRatio(Math.min(...cpu))} to ${formatRatio(Math.max(...cpu))}`;
+	const ratio = (pick: (figures: Figures) => number) => formatRatio(ratioTo(base, row, pick));
+	const [from, to] = [base, row].map(({ median: figures }) => cpuOf(figures).toFixed(3));
+	return [
+		`${row.scenario.padEnd(22)}${String(row.buyers).padStart(4)} buyers`,
+		`rate ${ratio(({ rate }) => rate)}`,
+		`p50 ${ratio(({ p50 }) => p50)}`,
+		`p99 ${ratio(({ p99 }) => p99)}`,
+		`CPU ${formatRatio(median(cpu))} (${range}; ${from} -> ${to} ms)`,
+		`SQL ${ratio(({ statements }) => statements)}`,
+	].join("   ");
 }
 
 /** Formats the idle CPU time of each target, in milliseconds per second. */

@@ -1,4 +1,4 @@
-import { medians } from "./figures.ts";
+import { median, medians } from "./figures.ts";
 import { type Figures, Meter } from "./measure.ts";
 import { type Scenario, scenarios } from "./scenarios.ts";
 import type { Timed } from "./stalls.ts";
@@ -41,7 +41,24 @@ interface Plan {
 	afterEach?(target: Target, requests: readonly Timed[]): Promise<void>;
 }
 
-/** Measures the targets alternately in each round, then checks the invariants of each target. */
+/** One scenario with one load. */
+interface Step {
+	readonly name: string;
+	readonly buyers: number;
+	readonly rate: number | undefined;
+}
+/** Measurements of one step on one target. */
+interface Series {
+	readonly meter: Meter;
+	readonly figures: Figures[];
+	readonly errors: Record<string, number>;
+}
+
+/**
+ * Measures every scenario on every target once per round, and then checks the invariants of each
+ * target. The speed of a machine changes within minutes; measurements of one round are close to each
+ * other, so that both sides of a ratio have the same speed.
+ */
 export async function measureAll(targets: readonly Target[], plan: Plan): Promise<Findings> {
 	const meters = targets.map((target) => new Meter(target));
 	const { onProgress = () => undefined, seconds, warmup } = plan;
@@ -54,62 +71,42 @@ export async function measureAll(targets: readonly Target[], plan: Plan): Promis
 	}
 	const findScenario = (name: string, target: Target) =>
 		({ ...scenarios, ...plan.extraScenarios?.(target) })[name]!;
-	const loads = plan.buyers.flatMap((buyers) =>
-		(plan.rates.length > 0 ? plan.rates : [undefined]).map((rate) => ({ buyers, rate })),
-	);
-	const steps = plan.scenarios.flatMap((name) => loads.map((load) => ({ name, ...load })));
-	let step = 0;
-	for (const { name, buyers, rate } of steps) {
-		const participants = meters.filter(
-			({ target }) => target.name !== "floor" || findScenario(name, target).runsOnFloor,
-		);
-		const collected = new Map(
-			participants.map((meter) => [
-				meter,
-				{ figures: [] as Figures[], errors: {} as Record<string, number> },
-			]),
-		);
-		step++;
-		for (let round = 1; round <= plan.rounds; round++) {
-			for (const meter of participants) {
-				const { name: target } = meter.target;
-				onProgress(
-					`${step}/${steps.length}  ${name}, ${buyers} buyers, ` +
-						`round ${round}/${plan.rounds}: ${target}`,
-				);
-				const measured = await meter.measure({
-					scenario: findScenario(name, meter.target),
-					buyers,
-					rate,
-					seconds,
-					warmup,
-				});
-				const { figures, errors } = collected.get(meter)!;
-				figures.push(measured.figures);
-				for (const [status, n] of Object.entries(measured.errors))
-					errors[status] = (errors[status] ?? 0) + n;
-				violations.push(
-					...measured.violations.map(
-						(violation) => `${target}, ${name} with ${buyers} buyers: ${violation}`,
-					),
-				);
-				await plan.afterEach?.(meter.target, measured.requests);
-			}
-		}
-		for (const [{ target }, { figures, errors }] of collected) {
-			const median = medians(figures);
-			rows.push({
-				target: target.name,
-				scenario: name,
-				buyers,
-				offered: rate ?? null,
-				median,
-				rounds: figures,
-				errors,
-			});
-			plan.onRow?.(rows.at(-1)!, rows);
-		}
+	const startSeries = (meter: Meter): Series => ({ meter, figures: [], errors: {} });
+	const steps = stepsOf(plan).map((step) => ({
+		...step,
+		series: meters
+			.filter(
+				({ target }) => target.name !== "floor" || findScenario(step.name, target).runsOnFloor,
+			)
+			.map(startSeries),
+	}));
+	/** Measures a step once on one target. */
+	async function measure(step: Step, { meter, figures, errors }: Series): Promise<void> {
+		const { target } = meter;
+		const { name, buyers, rate } = step;
+		const scenario = findScenario(name, target);
+		const measured = await meter.measure({ scenario, buyers, rate, seconds, warmup });
+		figures.push(measured.figures);
+		for (const [status, n] of Object.entries(measured.errors))
+			errors[status] = (errors[status] ?? 0) + n;
+		for (const violation of measured.violations)
+			violations.push(`${target.name}, ${name} with ${buyers} buyers: ${violation}`);
+		await plan.afterEach?.(target, measured.requests);
 	}
+	for (let round = 1; round <= plan.rounds; round++)
+		for (const [i, step] of steps.entries()) {
+			for (const series of step.series) {
+				onProgress(
+					`Round ${round}/${plan.rounds}, ${i + 1}/${steps.length}: ` +
+						`${step.name}, ${step.buyers} buyers, ${series.meter.target.name}`,
+				);
+				await measure(step, series);
+			}
+			if (round < plan.rounds) continue;
+			const finished = step.series.map((series) => toRow(step, series));
+			rows.push(...finished);
+			for (const row of finished) plan.onRow?.(row, rows);
+		}
 	const checked: Record<string, number> = {};
 	for (const meter of meters) {
 		onProgress(`${meter.target.name}: checking invariants`);
@@ -119,3 +116,26 @@ export async function measureAll(targets: readonly Target[], plan: Plan): Promis
 	}
 	return { rows, idle, violations, checked };
 }
+
+/** Every scenario with every load. */
+function stepsOf({ scenarios, buyers: all, rates }: Plan): Step[] {
+	const loads = all.flatMap((buyers) =>
+		(rates.length > 0 ? rates : [undefined]).map((rate) => ({ buyers, rate })),
+	);
+	return scenarios.flatMap((name) => loads.map((load) => ({ name, ...load })));
+}
+const toRow = ({ name, buyers, rate }: Step, { meter, figures, errors }: Series): Row => ({
+	target: meter.target.name,
+	scenario: name,
+	buyers,
+	offered: rate ?? null,
+	median: medians(figures),
+	rounds: figures,
+	errors,
+});
+
+/** Ratios of a figure of `row` to that of `base` in each round. */
+export const ratiosTo = (base: Row, row: Row, pick: (figures: Figures) => number): number[] =>
+	row.rounds.map((figures, round) => pick(figures) / pick(base.rounds[round]!));
+/** Median of {@link ratiosTo}. */
+export const ratioTo = (...args: Parameters<typeof ratiosTo>): number => median(ratiosTo(...args));

@@ -3,8 +3,14 @@ import { formatImport, type ImportResult, measureImport } from "./import.ts";
 import type { Options } from "./options.ts";
 import { lineChart } from "./page.ts";
 import { resetStatements, slowestStatements } from "./postgres.ts";
-import { COLUMN_HEADINGS, formatComparison, formatIdle, formatRow } from "./report.ts";
-import { type Findings, measureAll } from "./rounds.ts";
+import {
+	COLUMN_HEADINGS,
+	formatComparison,
+	formatIdle,
+	formatRow,
+	formatScenarioComparison,
+} from "./report.ts";
+import { type Findings, measureAll, ratioTo } from "./rounds.ts";
 import {
 	computeGrowth,
 	explainSlowest,
@@ -59,6 +65,14 @@ const runComparison: Run = async (options, environment, { print, progress }) => 
 				"",
 				`shop compared with ${options.vs}`,
 				...formatComparison(findings.rows, "shop", options.vs),
+			].join("\n"),
+		);
+	if (options.base)
+		print(
+			[
+				"",
+				`Compared with ${options.base}`,
+				...formatScenarioComparison(findings.rows, options.base),
 			].join("\n"),
 		);
 	if (options.noise) printLoginNoise(findings, print);
@@ -118,7 +132,7 @@ function printLoginNoise({ rows }: Findings, print: Output["print"]): void {
 		print(
 			`p99 of products, ${alone.buyers} buyers: ${before.toFixed(2)} ms alone, ` +
 				`${after.toFixed(2)} ms while ${clients} clients log in: ` +
-				`${(after / before).toFixed(2)}x (goal: 2x at most)`,
+				`${ratioTo(alone, during, ({ p99 }) => p99).toFixed(2)}x (goal: 2x at most)`,
 		);
 	}
 }

@@ -3,7 +3,7 @@ import type { Row } from "./rounds.ts";
 import { computeGrowth, parsePlans } from "./scale.ts";
 
 const row = (target: string, scenario: string, cpu: Record<string, number>, p50: number) =>
-	({ target, scenario, buyers: 4, median: { cpu, p50 } }) as unknown as Row;
+	({ target, scenario, buyers: 4, rounds: [{ cpu, p50 }] }) as unknown as Row;
 
 test("computeGrowth compares the total CPU time of each scenario", () => {
 	const rows = [

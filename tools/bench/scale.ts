@@ -1,8 +1,7 @@
 import { readFile, stat } from "node:fs/promises";
 import { setTimeout as after } from "node:timers/promises";
-import { percentChange } from "./figures.ts";
-import { Meter, sum } from "./measure.ts";
-import type { Row } from "./rounds.ts";
+import { type Figures, Meter, sum } from "./measure.ts";
+import { type Row, ratioTo } from "./rounds.ts";
 import { type Scenario, type ScenarioData, scenarios, spread } from "./scenarios.ts";
 import { COMMON_WORDS, rareWord, type SeedHistory } from "./seed-history.ts";
 import type { Target } from "./target.ts";
@@ -117,15 +116,18 @@ interface Growth {
 export function computeGrowth(rows: readonly Row[], normal: string, large: string): Growth[] {
 	return rows
 		.filter(({ target }) => target === large)
-		.map(({ scenario, buyers, median: after }) => {
-			const before = rows.find(
-				(row) => row.target === normal && row.scenario === scenario && row.buyers === buyers,
-			)!.median;
+		.map((row) => {
+			const { scenario, buyers } = row;
+			const base = rows.find(
+				(other) =>
+					other.target === normal && other.scenario === scenario && other.buyers === buyers,
+			)!;
+			const growth = (pick: (figures: Figures) => number) => (ratioTo(base, row, pick) - 1) * 100;
 			return {
 				scenario,
 				buyers,
-				cpu: percentChange(sum(before.cpu), sum(after.cpu)),
-				p50: percentChange(before.p50, after.p50),
+				cpu: growth(({ cpu }) => sum(cpu)),
+				p50: growth(({ p50 }) => p50),
 			};
 		});
 }
