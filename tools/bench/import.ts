@@ -1,9 +1,7 @@
 import { Readable } from "node:stream";
 import { percentile } from "./figures.ts";
 import { generateLoad, type LoadResult } from "./load.ts";
-import { mapValues } from "./measure.ts";
-import type { Postgres } from "./postgres.ts";
-import { readUsage } from "./processes.ts";
+import { mapValues, readTargetUsage } from "./measure.ts";
 import { scenarios } from "./scenarios.ts";
 import { ADMIN, type Shop } from "./shop.ts";
 import { waitUntilSettled } from "./target.ts";
@@ -63,7 +61,6 @@ export async function measureImport(
 		return result;
 	};
 	const token = await signIn(target.url);
-	const groups = { ...target.pids, ...pidsOf([...target.databases.keys()]) };
 
 	onProgress("Warming up …");
 	await importRows(target.url, token, "WARM", Math.min(rows, WARMUP_ROWS));
@@ -71,7 +68,7 @@ export async function measureImport(
 	const idle = await read(seconds);
 	await waitUntilSettled(target);
 
-	const before = readUsage(groups);
+	const before = await readTargetUsage(target);
 	const samples = [before];
 	const started = performance.now();
 	let finished: number | undefined;
@@ -83,12 +80,12 @@ export async function measureImport(
 	while (finished === undefined) {
 		onProgress(`Importing ${rows} rows: ${samples.length - 1} s`);
 		reads.push(await read(1));
-		samples.push(readUsage(groups));
+		samples.push(await readTargetUsage(target));
 	}
 	const summary = await importing;
 	const settled = await waitUntilSettled(target);
-	const after = readUsage(groups);
-	const byGroup = <T>(pick: (name: string) => T) => mapValues(groups, (_, name) => pick(name));
+	const after = await readTargetUsage(target);
+	const byGroup = <T>(pick: (name: string) => T) => mapValues(after, (_, name) => pick(name));
 	return {
 		target: target.name,
 		rows,
@@ -105,11 +102,6 @@ export async function measureImport(
 		],
 	};
 }
-
-const pidsOf = (servers: readonly Postgres[]): Record<string, number> =>
-	Object.fromEntries(
-		servers.map(({ pid }, n) => [servers.length === 1 ? "postgres" : `postgres-${n + 1}`, pid]),
-	);
 
 function latencyOf(results: readonly LoadResult[]): Latency {
 	const times = results.flatMap(({ requests }) => requests.map(({ start, end }) => end - start));

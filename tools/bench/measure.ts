@@ -44,6 +44,19 @@ interface Measurement {
 	readonly requests: readonly Timed[];
 }
 
+/**
+ * Reads the usage of a target by process group, including Postgres without the sessions of the
+ * benchmark: these count all orders and messages again and again, to find the end of the work.
+ */
+export async function readTargetUsage({ pids, databases }: Pick<Target, "pids" | "databases">) {
+	const servers = [...databases.keys()];
+	const own = await Promise.all(servers.map((server) => server.ownSessions()));
+	const name = (n: number) => (servers.length === 1 ? "postgres" : `postgres-${n + 1}`);
+	const groups: Record<string, number> = { ...pids };
+	for (const [n, { pid }] of servers.entries()) groups[name(n)] = pid;
+	return readUsage(groups, new Set(own.flat()));
+}
+
 /** Measures one target and counts its responses for the final check. */
 export class Meter {
 	readonly target: Target;
@@ -62,22 +75,13 @@ export class Meter {
 		return [...this.target.databases.keys()];
 	}
 
-	/** Root process of each process group, including Postgres. */
-	get #groups(): Record<string, number> {
-		const name = (n: number) => (this.#servers.length === 1 ? "postgres" : `postgres-${n + 1}`);
-		return {
-			...this.target.pids,
-			...Object.fromEntries(this.#servers.map(({ pid }, n) => [name(n), pid])),
-		};
-	}
-
 	async #snapshot() {
 		const work = await Promise.all(
 			[...this.target.databases].map(([server, databases]) => readWork(server, databases)),
 		);
 		const generator = process.cpuUsage();
 		return {
-			groups: readUsage(this.#groups),
+			groups: await readTargetUsage(this.target),
 			generator: (generator.user + generator.system) / 1000,
 			statements: work.reduce((sum, { statements }) => sum + statements, 0),
 			commits: work.reduce((sum, { commits }) => sum + commits, 0),
@@ -87,9 +91,12 @@ export class Meter {
 	/** Measures the CPU usage without load, in milliseconds per second by process group. */
 	async idle(seconds: number): Promise<Record<string, number>> {
 		await waitUntilSettled(this.target);
-		const [before, from] = [readUsage(this.#groups), performance.now()];
+		const [before, from] = [await readTargetUsage(this.target), performance.now()];
 		await new Promise((resolve) => setTimeout(resolve, seconds * 1000));
-		const [after, elapsed] = [readUsage(this.#groups), (performance.now() - from) / 1000];
+		const [after, elapsed] = [
+			await readTargetUsage(this.target),
+			(performance.now() - from) / 1000,
+		];
 		return mapValues(after, ({ cpuMs }, group) => (cpuMs - before[group]!.cpuMs) / elapsed);
 	}
 

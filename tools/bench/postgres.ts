@@ -22,6 +22,8 @@ export interface Postgres {
 		text: string,
 		values?: unknown[],
 	): Promise<Row[]>;
+	/** Process IDs of the administrator's sessions, none of which ends before the server stops. */
+	ownSessions(): Promise<number[]>;
 	/** Path of the server log, which contains the plans of auto_explain. */
 	readonly log: string;
 	stop(): Promise<void>;
@@ -38,6 +40,8 @@ const SETTINGS = {
 	// The user name attributes each plan to a service. The time is in epoch seconds.
 	log_line_prefix: "%u %n ",
 };
+/** Only the sessions themselves run queries, and remain, so that their work can be subtracted. */
+const POOL = { max: 2, idleTimeoutMillis: 0, options: "-c max_parallel_workers_per_gather=0" };
 /** Logs what can delay requests, see stalls.ts. */
 const LOG_STALLS = {
 	log_min_duration_statement: `${SLOW_STATEMENT_MS}ms`,
@@ -70,7 +74,7 @@ export async function startPostgres(
 		`postgres://${server.user}:${server.password}@${address}/${database}`;
 	const pools = new Map<string, pg.Pool>();
 	const query: Postgres["query"] = async (database, text, values) => {
-		const pool = pools.get(database) ?? new pg.Pool({ connectionString: url(database), max: 2 });
+		const pool = pools.get(database) ?? new pg.Pool({ connectionString: url(database), ...POOL });
 		if (!pools.has(database)) pool.on("error", () => undefined);
 		pools.set(database, pool);
 		return (await pool.query(text, values)).rows;
@@ -82,6 +86,13 @@ export async function startPostgres(
 		user: server.user,
 		url,
 		query,
+		async ownSessions() {
+			const rows = await query<{ pid: number }>(
+				"postgres",
+				"select pid from pg_stat_activity where usename = current_user",
+			);
+			return rows.map(({ pid }) => pid);
+		},
 		log: join(dataDir, "postgres.log"),
 		async stop() {
 			await Promise.all([...pools.values()].map((pool) => pool.end().catch(() => undefined)));

@@ -51,14 +51,15 @@ export const residentMemory = (pid: number): number | undefined =>
 	readMemory(pid)?.reduce((sum, mb) => sum + mb, 0);
 
 /**
- * Returns the resource usage by name. Each process includes all of its descendants, and the CPU
- * time of children that have ended.
+ * Returns the resource usage by name. Each process includes all of its descendants, except those in
+ * `excluded`, and the CPU time of children that have ended.
  */
 export function readUsage<Name extends string>(
 	pids: Readonly<Record<Name, number>>,
+	excluded: ReadonlySet<number>,
 ): Record<Name, ResourceUsage> {
 	const all = readdirSync("/proc").flatMap((name) =>
-		/^\d+$/.test(name) ? (readTimes(Number(name)) ?? []) : [],
+		/^\d+$/.test(name) && !excluded.has(Number(name)) ? (readTimes(Number(name)) ?? []) : [],
 	);
 	const children = Map.groupBy(all, ({ parent }) => parent);
 	const withDescendants = (root: ProcessTimes): ProcessTimes[] => [
