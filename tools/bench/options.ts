@@ -60,7 +60,8 @@ Load
   --rate 100,500          open loop: scheduled operations per second, independent of responses
   --seconds 5 --warmup 2  duration of each measurement and of the load before it
   --rounds 1              each figure is the median of the rounds, and each ratio that of their
-                          ratios; 3 with --vs or --base
+                          ratios, except for CPU time: the ratio of the means; 3 with --vs or
+                          --base
 Other runs
   --login-noise           product at 200/s, without and with 16 clients that log in continuously
   --scale                 10,000 products and 20,000 orders compared with

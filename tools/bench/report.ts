@@ -1,6 +1,5 @@
-import { median } from "./figures.ts";
 import { type Figures, mapValues, sum } from "./measure.ts";
-import { type Row, ratiosTo, ratioTo } from "./rounds.ts";
+import { meanCpu, type Row, ratiosTo, ratioTo } from "./rounds.ts";
 
 const fixed = (n: number, width: number, digits = 2) => n.toFixed(digits).padStart(width);
 const cpuOf = ({ cpu }: Figures): number => sum(cpu);
@@ -40,7 +39,7 @@ export function formatRow(row: Row, all: readonly Row[]): string {
 		fixed(figures.commits, 9),
 		fixed(sum(figures.rss), 6, 0),
 		(floor ? formatRatio(ratioTo(floor, row, ({ rate }) => rate)) : "").padStart(20),
-		(floor ? formatRatio(ratioTo(floor, row, cpuOf)) : "").padStart(6),
+		(floor ? formatRatio(meanCpu(row) / meanCpu(floor)) : "").padStart(6),
 	];
 	return [
 		columns.join(""),
@@ -74,18 +73,21 @@ export function formatScenarioComparison(rows: readonly Row[], baseline: string)
 			return base ? [`${row.target.slice(0, 12).padEnd(13)}${formatRatios(base, row)}`] : [];
 		});
 }
-/** Formats the median of the rounds' ratios. That of the CPU time has the lowest and the highest. */
+/**
+ * Formats ratios: those of the mean CPU times, with the lowest and the highest ratio of a round, and
+ * otherwise medians of the rounds' ratios.
+ */
 function formatRatios(base: Row, row: Row): string {
+	const ratio = (pick: (figures: Figures) => number) => formatRatio(ratioTo(base, row, pick));
 	const cpu = ratiosTo(base, row, cpuOf);
 	const range = `${formatRatio(Math.min(...cpu))} to ${formatRatio(Math.max(...cpu))}`;
-	const ratio = (pick: (figures: Figures) => number) => formatRatio(ratioTo(base, row, pick));
-	const [from, to] = [base, row].map(({ median: figures }) => cpuOf(figures).toFixed(3));
+	const [from, to] = [meanCpu(base), meanCpu(row)] as const;
 	return [
 		`${row.scenario.padEnd(22)}${String(row.buyers).padStart(4)} buyers`,
 		`rate ${ratio(({ rate }) => rate)}`,
 		`p50 ${ratio(({ p50 }) => p50)}`,
 		`p99 ${ratio(({ p99 }) => p99)}`,
-		`CPU ${formatRatio(median(cpu))} (${range}; ${from} -> ${to} ms)`,
+		`CPU ${formatRatio(to / from)} (${range}; ${from.toFixed(3)} -> ${to.toFixed(3)} ms)`,
 		`SQL ${ratio(({ statements }) => statements)}`,
 	].join("   ");
 }

@@ -1,5 +1,5 @@
 import { median, medians } from "./figures.ts";
-import { type Figures, Meter } from "./measure.ts";
+import { type Figures, Meter, sum } from "./measure.ts";
 import { type Scenario, scenarios } from "./scenarios.ts";
 import type { Timed } from "./stalls.ts";
 import type { Target } from "./target.ts";
@@ -139,3 +139,10 @@ export const ratiosTo = (base: Row, row: Row, pick: (figures: Figures) => number
 	row.rounds.map((figures, round) => pick(figures) / pick(base.rounds[round]!));
 /** Median of {@link ratiosTo}. */
 export const ratioTo = (...args: Parameters<typeof ratiosTo>): number => median(ratiosTo(...args));
+
+/**
+ * CPU milliseconds per operation, the mean of all rounds: autovacuum runs once a minute, in one
+ * measurement for several.
+ */
+export const meanCpu = ({ rounds }: Row): number =>
+	rounds.reduce((total, { cpu }) => total + sum(cpu), 0) / rounds.length;

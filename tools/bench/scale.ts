@@ -1,7 +1,7 @@
 import { readFile, stat } from "node:fs/promises";
 import { setTimeout as after } from "node:timers/promises";
-import { type Figures, Meter, sum } from "./measure.ts";
-import { type Row, ratioTo } from "./rounds.ts";
+import { Meter } from "./measure.ts";
+import { meanCpu, type Row, ratioTo } from "./rounds.ts";
 import { type Scenario, type ScenarioData, scenarios, spread } from "./scenarios.ts";
 import { COMMON_WORDS, rareWord, type SeedHistory } from "./seed-history.ts";
 import type { Target } from "./target.ts";
@@ -122,12 +122,12 @@ export function computeGrowth(rows: readonly Row[], normal: string, large: strin
 				(other) =>
 					other.target === normal && other.scenario === scenario && other.buyers === buyers,
 			)!;
-			const growth = (pick: (figures: Figures) => number) => (ratioTo(base, row, pick) - 1) * 100;
+			const growth = (ratio: number) => (ratio - 1) * 100;
 			return {
 				scenario,
 				buyers,
-				cpu: growth(({ cpu }) => sum(cpu)),
-				p50: growth(({ p50 }) => p50),
+				cpu: growth(meanCpu(row) / meanCpu(base)),
+				p50: growth(ratioTo(base, row, ({ p50 }) => p50)),
 			};
 		});
 }
