@@ -62,8 +62,8 @@ export class Meter {
 	readonly target: Target;
 	readonly #responses = { confirmed: 0, undetermined: 0 };
 	/**
-	 * Numbers of the next operations, which vary the products. Carts are counted separately because
-	 * each of them is ordered once.
+	 * Numbers of the next operations, which vary the products. Ordered carts are counted separately
+	 * because each of them is ordered once.
 	 */
 	readonly #next = { carts: 0, others: 0 };
 
@@ -111,7 +111,7 @@ export class Meter {
 		const { target } = this;
 		const data = { history: target.history, tokens: await target.tokens() };
 		const operation = scenario.operation(data);
-		const sequence = scenario.usesCarts ? "carts" : "others";
+		const sequence = scenario.ordersCarts ? "carts" : "others";
 		const returned: OrderRecord[] = [];
 		const onResponse = (response: HttpResponse | undefined) => this.#onResponse(response, returned);
 		const run = async (seconds: number) => {

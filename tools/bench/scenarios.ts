@@ -16,6 +16,8 @@ export interface Scenario {
 	readonly background?: { readonly clients: number; operation(data: ScenarioData): Operation };
 	/** Present if the scenario requires carts. */
 	readonly usesCarts?: true;
+	/** Present if each operation orders a cart, which can be ordered once. */
+	readonly ordersCarts?: true;
 	/** Present if the floor implements the operations. */
 	readonly runsOnFloor?: true;
 }
@@ -128,6 +130,7 @@ export const scenarios: Readonly<Record<string, Scenario>> = {
 			});
 		},
 		usesCarts: true,
+		ordersCarts: true,
 	},
 	mixed: {
 		description: "70 % product, 25 % list, 5 % order",
