@@ -27,7 +27,7 @@ const CHECKOUTS = row("shop", "checkout", [
 	[100, 8],
 ]);
 
-test("a comparison with another revision has medians of ratios, and the ratio of the mean CPU times", () => {
+test("a comparison of revisions has medians of ratios, and the ratio of the mean CPU times", () => {
 	const before = row("main~1", "order", [
 		[1600, 0.5],
 		[600, 1],

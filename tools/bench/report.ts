@@ -74,7 +74,7 @@ export function formatScenarioComparison(rows: readonly Row[], baseline: string)
 		});
 }
 /**
- * Formats ratios: those of the mean CPU times, with the lowest and the highest ratio of a round, and
+ * Formats ratios: that of the mean CPU times, with the lowest and the highest ratio of a round, and
  * otherwise medians of the rounds' ratios.
  */
 function formatRatios(base: Row, row: Row): string {

@@ -56,8 +56,8 @@ interface Series {
 
 /**
  * Measures every scenario on every target once per round, and then checks the invariants of each
- * target. The speed of a machine changes within minutes; measurements of one round are close to each
- * other, so that both sides of a ratio have the same speed.
+ * target. The speed of a machine changes within minutes; measurements of one round are close to
+ * each other, so that both sides of a ratio have the same speed.
  */
 export async function measureAll(targets: readonly Target[], plan: Plan): Promise<Findings> {
 	const meters = targets.map((target) => new Meter(target));
