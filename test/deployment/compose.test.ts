@@ -3,6 +3,7 @@ import { join, matchesGlob } from "node:path";
 import { expect, test } from "@jest/globals";
 
 import { parse, parseAllDocuments } from "yaml";
+import { MEMORY } from "../../lib/persistence/embedded-postgres/spawn.ts";
 import { readEnv } from "../../lib/settings/env.ts";
 import { hasDatabase, serviceNames } from "../../lib/settings/node.ts";
 import { settings } from "../../lib/settings/settings.ts";
@@ -384,4 +385,8 @@ test("Redis evicts only keys with a TTL, with the same arguments in Compose and 
 	const { command } = plain.services.redis!;
 	expect(command).toEqual(deployment.spec.template.spec.containers[0].args);
 	expect(command!.join(" ")).toContain("--maxmemory 128mb --maxmemory-policy volatile-lru");
+});
+
+test("Postgres keeps as much free memory as the embedded one", () => {
+	expect(plain.services.postgres?.environment).toMatchObject(MEMORY);
 });

@@ -7,7 +7,7 @@ import { StartError } from "../../process/start-error.ts";
  * 2 MB from it. By default it returns memory above 128 kB to the kernel after each large batch, and
  * every page that the next batch uses is a page fault.
  */
-const MEMORY = { MALLOC_TRIM_THRESHOLD_: "2097152", MALLOC_MMAP_THRESHOLD_: "2097152" };
+export const MEMORY = { MALLOC_TRIM_THRESHOLD_: "2097152", MALLOC_MMAP_THRESHOLD_: "2097152" };
 /** Excludes the caller's PG* variables. TZ saves initdb the search for the machine's time zone. */
 export const ENVIRONMENT = { PATH: "/usr/bin:/bin", LC_ALL: "C", TZ: "UTC", ...MEMORY };
 
