@@ -1,5 +1,5 @@
 import { type Figures, mapValues, sum } from "./measure.ts";
-import { meanCpu, type Row, ratiosTo, ratioTo } from "./rounds.ts";
+import { findRow, hasSameLoad, meanCpu, type Row, ratiosTo, ratioTo } from "./rounds.ts";
 
 const fixed = (n: number, width: number, digits = 2) => n.toFixed(digits).padStart(width);
 const cpuOf = ({ cpu }: Figures): number => sum(cpu);
@@ -9,15 +9,6 @@ const formatRatio = (ratio: number) => `${ratio.toFixed(2)}x`;
 export const COLUMN_HEADINGS =
 	"                                                   rate      p50      p95      p99" +
 	"   CPU ms/op   SQL  commits    MB   of the floor: rate  CPU";
-
-const hasSameLoad = (row: Row, other: Row): boolean =>
-	other.buyers === row.buyers && other.offered === row.offered;
-/** The row of another target with the same scenario and load. */
-const findRow = (all: readonly Row[], target: string, row: Row): Row | undefined =>
-	all.find(
-		(other) =>
-			other.target === target && other.scenario === row.scenario && hasSameLoad(row, other),
-	);
 
 /** Formats a row with its ratio to the floor, followed by CPU time per process group and errors. */
 export function formatRow(row: Row, all: readonly Row[]): string {

@@ -134,6 +134,15 @@ const toRow = ({ name, buyers, rate }: Step, { meter, figures, errors }: Series)
 	errors,
 });
 
+export const hasSameLoad = (row: Row, other: Row): boolean =>
+	other.buyers === row.buyers && other.offered === row.offered;
+/** The row of another target with the same scenario and load. */
+export const findRow = (all: readonly Row[], target: string, row: Row): Row | undefined =>
+	all.find(
+		(other) =>
+			other.target === target && other.scenario === row.scenario && hasSameLoad(row, other),
+	);
+
 /** Ratios of a figure of `row` to that of `base` in each round. */
 export const ratiosTo = (base: Row, row: Row, pick: (figures: Figures) => number): number[] =>
 	row.rounds.map((figures, round) => pick(figures) / pick(base.rounds[round]!));

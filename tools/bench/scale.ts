@@ -1,7 +1,7 @@
 import { readFile, stat } from "node:fs/promises";
 import { setTimeout as after } from "node:timers/promises";
 import { Meter } from "./measure.ts";
-import { meanCpu, type Row, ratioTo } from "./rounds.ts";
+import { findRow, meanCpu, type Row, ratioTo } from "./rounds.ts";
 import { type Scenario, type ScenarioData, scenarios, spread } from "./scenarios.ts";
 import { COMMON_WORDS, rareWord, type SeedHistory } from "./seed-history.ts";
 import type { Target } from "./target.ts";
@@ -118,10 +118,7 @@ export function computeGrowth(rows: readonly Row[], normal: string, large: strin
 		.filter(({ target }) => target === large)
 		.map((row) => {
 			const { scenario, buyers } = row;
-			const base = rows.find(
-				(other) =>
-					other.target === normal && other.scenario === scenario && other.buyers === buyers,
-			)!;
+			const base = findRow(rows, normal, row)!;
 			const growth = (ratio: number) => (ratio - 1) * 100;
 			return {
 				scenario,
