@@ -119,6 +119,10 @@ test("a guest's orders join the account that verifies their address", async () =
 	const { body } = await shop.http("GET /api/orders", { token: jo.token });
 	expect(body.map(({ id }: { id: string }) => id)).toEqual([second.id, first.id]);
 	expect((await get(other.id, undefined, jo.token)).status).toBe(404);
+	// Promotions for the first order end for the account, and stay ended for the guest.
+	const customers = [jo.id, later.id, email];
+	const haveOrdered = await shop.call("orders.haveOrdered", { customers });
+	expect(haveOrdered).toEqual([true, false, true]);
 
 	// An order that belongs to an account never changes its owner.
 	await verify(later.id);

@@ -89,13 +89,16 @@ export const JOIN_GUESTS = sql(
 	from unnest($1::uuid[], $2::text[]) as w(user_id, email)
 	where o.email = w.email and o.user_id is null`,
 );
-/** Those of the accounts `$1` and of the addresses of guests `$2` that have ordered. */
+/**
+ * Those of the accounts `$1` and of the addresses of guests `$2` that have ordered. Orders that have
+ * joined an account still count for their address.
+ */
 export const HAVE_ORDERED = sql(
 	"have_ordered",
 	`select customer::text from unnest($1::uuid[]) as customer where exists (
 		select from orders where user_id = customer and status <> 'cancelled')
 	union all select customer from unnest($2::text[]) as customer where exists (
-		select from orders where email = customer and user_id is null and status <> 'cancelled')`,
+		select from orders where email = customer and status <> 'cancelled')`,
 );
 
 /** Refunds of an order `o`, oldest first. */
