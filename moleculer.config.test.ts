@@ -6,7 +6,7 @@ import { brokerOptions } from "./moleculer.config.ts";
 /** Milliseconds since 1970 in base 36, and six hexadecimal digits. */
 const TOKEN = "[0-9a-z]{8}[0-9a-f]{6}";
 
-test("a stopping node waits for calls as long as a call may take", () => {
+test("a stopping node waits as long as a call without a time limit of its own may take", () => {
 	const { tracking, requestTimeout } = brokerOptions(readEnv({ NODE_ENV: "test" }));
 	expect(tracking!.shutdownTimeout).toBeGreaterThanOrEqual(requestTimeout!);
 });

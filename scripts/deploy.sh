@@ -200,8 +200,8 @@ deploy_color() {
 		switch_to "$before"
 		fail "the switch could not be applied: customers still reach $before"
 	}
-	say "Customers reach $color. Commit $overlay/switch.yaml. Keep the other color running until" \
-		"its events are processed (docs/running.md)"
+	say "Customers reach $color. Commit $overlay/switch.yaml. The other color keeps running, so" \
+		"that you can switch back; docs/running.md explains how to stop it"
 }
 
 case "$*" in

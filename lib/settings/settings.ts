@@ -118,7 +118,7 @@ export const settings = shape({
 		default: 10_000,
 		description:
 			"Time limit for calls in flight at shutdown, in milliseconds; " +
-			"by default, as long as a call may take",
+			"by default, the time limit of a call whose contract sets none",
 	},
 	HOST: {
 		type: "string",

@@ -119,7 +119,7 @@ export const PROFILES = {
 		tokens: { tok_ok: 80, tok_declined: 10, tok_flaky: 6, tok_timeout: 4 },
 		actions: { buy: 1 },
 		carts: { share: 1, actions: { once: 45, twice: 25, hasty: 22, abandon: 8 } },
-		// A checkout without a buyer is finished by another node after 20 s, and then with backoff.
+		// A checkout whose node died is due for another node after seconds, and then with backoff.
 		settleSeconds: 60,
 	},
 	redemptions: {
