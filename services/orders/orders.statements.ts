@@ -90,8 +90,8 @@ export const JOIN_GUESTS = sql(
 	where o.email = w.email and o.user_id is null`,
 );
 /**
- * Those of the accounts `$1` and of the addresses of guests `$2` that have ordered. Orders that have
- * joined an account still count for their address.
+ * The accounts `$1` and the addresses of guests `$2` that have ordered. Orders that have joined an
+ * account still count for their address.
  */
 export const HAVE_ORDERED = sql(
 	"have_ordered",
