@@ -339,7 +339,7 @@ withKubectl.each(overlays)(title, (overlay) => {
 	});
 
 	test("all traffic is denied by default, and every policy selects a workload", () => {
-		expect(named("NetworkPolicy", "nothing-by-default")?.spec).toEqual({
+		expect(named("NetworkPolicy", "default-deny")?.spec).toEqual({
 			podSelector: {},
 			policyTypes: ["Ingress", "Egress"],
 		});
