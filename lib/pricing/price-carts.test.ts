@@ -107,4 +107,6 @@ test("the weight of a product is its attribute in grams", () => {
 		250, 0, 0, 0,
 	]);
 	expect(weightOf()).toBe(0);
+	// The sum of a cart is finite.
+	expect(weightOf({ weight: 1e308 }) * 1e6).toBeLessThan(Number.MAX_SAFE_INTEGER);
 });

@@ -93,8 +93,13 @@ export const customerLimitOf = ({
 }: Pick<PromotionRecord, "conditions" | "usage_limit_per_customer">): number | null =>
 	conditions.first_order ? 1 : usage_limit_per_customer;
 
-/** Grams per piece: the attribute `weight` of a product; 0 without a valid one. */
+/** A thousand tons, so that the sum of the weights of a cart is finite. */
+const MAX_WEIGHT = 1e9;
+/**
+ * Grams per piece, at most {@link MAX_WEIGHT}: the attribute `weight` of a product; 0 without a
+ * valid one.
+ */
 export function weightOf(attributes: { readonly [name: string]: unknown } = {}): number {
 	const { weight } = attributes;
-	return typeof weight === "number" && weight > 0 ? weight : 0;
+	return typeof weight === "number" && weight > 0 ? Math.min(weight, MAX_WEIGHT) : 0;
 }

@@ -255,6 +255,25 @@ describe("with tax, shipping methods or promotions", () => {
 		});
 	});
 
+	test("an order that a service refuses to price does not affect the others", async () => {
+		pricing.isConfigured = true;
+		const refused = orderRequest({ shipping_method: "refused" });
+		pricing.price = ({ request }) => {
+			if (request.shipping_method === "refused") throw new Error("VALIDATION_ERROR");
+			return priced();
+		};
+		const results = await Promise.allSettled(
+			[orderRequest(), refused, orderRequest(), orderRequest()].map(place),
+		);
+		expect(results.map(({ status }) => status)).toEqual([
+			"fulfilled",
+			"rejected",
+			"fulfilled",
+			"fulfilled",
+		]);
+		expect(runs).toHaveLength(3);
+	});
+
 	test("otherwise only orders with a structured address or a method are priced", async () => {
 		const address = {
 			name: "Jo",

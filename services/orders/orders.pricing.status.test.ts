@@ -1,10 +1,12 @@
 import { beforeEach, expect, test } from "@jest/globals";
 import type { ServiceBroker } from "moleculer";
+import { reject } from "../../lib/async/micro-batch.ts";
 import { type Cache, createCache, provideCache } from "../../lib/caching/lease-cache.ts";
 import { memoryStore } from "../../lib/caching/memory-store.ts";
 import type { Call } from "../../lib/contracts/contract.ts";
 import type { Database } from "../../lib/persistence/database.ts";
 import { createOrderPricing } from "./orders.pricing.ts";
+import type { Product } from "./orders.rules.ts";
 
 let cache: Cache;
 /** Results of the services; an error is thrown. */
@@ -73,4 +75,19 @@ test("another error of a service is no outage", async () => {
 	results["promotions.automatic"] = failure("VALIDATION_ERROR");
 	await change("promotions");
 	await expect(pricing.isConfigured()).rejects.toMatchObject({ type: "VALIDATION_ERROR" });
+});
+
+test("an outage rejects a batch of orders; another error is thrown, so that it is split", async () => {
+	results["tax.status"] = { enabled: true, prices_include_tax: true };
+	const line = { name: "Tea", quantity: 1, unit_price: 10, line_total: 10 };
+	const batch = ["p1", "p2"].map((product_id) => ({
+		request: { user_id: "u" },
+		order: { currency: "EUR", items: [{ ...line, product_id }] },
+		products: new Map([[product_id, { category: null } as unknown as Product]]),
+	}));
+	const outage = failure("REQUEST_TIMEOUT");
+	results["tax.calculate"] = outage;
+	expect(await pricing.price(batch)).toEqual([reject(outage), reject(outage)]);
+	results["tax.calculate"] = failure("VALIDATION_ERROR");
+	await expect(pricing.price(batch)).rejects.toMatchObject({ type: "VALIDATION_ERROR" });
 });

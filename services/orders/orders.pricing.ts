@@ -9,6 +9,7 @@ import { inMajorUnits } from "../../lib/pricing/major-units.ts";
 import { type CartToPrice, type PricingResult, priceCarts } from "../../lib/pricing/price-carts.ts";
 import type { Rounding } from "../../lib/pricing/pricing.ts";
 import { type PricingSources, weightOf } from "../../lib/pricing/sources.ts";
+import { isOutage } from "../../lib/resilience/outages.ts";
 import type {} from "../promotions/promotions.contract.ts";
 import type {} from "../shipping/shipping.contract.ts";
 import type {} from "../tax/tax.contract.ts";
@@ -68,12 +69,17 @@ export function createOrderPricing({ broker, call, db, rounding }: Dependencies)
 			return tax.enabled || shipping.enabled || automatic.length > 0;
 		},
 
-		/** Prices a batch of orders. One that cannot be delivered does not affect the others. */
+		/**
+		 * Prices a batch of orders. One that cannot be delivered does not affect the others, and an
+		 * outage of a source rejects the batch.
+		 * @throws other errors of the sources, for a batch of which one order may be the cause
+		 */
 		async price(batch: readonly OrderToPrice[]): Promise<(PricedOrder | Rejection)[]> {
 			try {
 				const results = await priceCarts(sources, batch.map(toCart));
 				return results.map((result, i) => toPricedOrder(batch[i]!, result));
 			} catch (error) {
+				if (!isOutage(error)) throw error;
 				return batch.map(() => reject(error));
 			}
 		},
