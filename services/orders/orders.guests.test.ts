@@ -119,6 +119,20 @@ test("a guest's orders join the account that verifies their address", async () =
 	const { body } = await shop.http("GET /api/orders", { token: jo.token });
 	expect(body.map(({ id }: { id: string }) => id)).toEqual([second.id, first.id]);
 	expect((await get(other.id, undefined, jo.token)).status).toBe(404);
+	// The token of the order discloses nothing about the account.
+	await shop.http(`POST /api/orders/${first.id}/ship`, { token: admin.token });
+	const [order, timeline] = [
+		await get(first.id, first.token),
+		await get(`${first.id}/timeline`, first.token),
+	];
+	expect(order.body).toMatchObject({ status: "shipped", email, user_id: null, user: null });
+	const names = timeline.body.entries.map(({ name }: { name: string }) => name);
+	expect(names).toContain("order.shipped");
+	const meta = { token: first.token };
+	const { events } = await shop.call("orders.events", { id: first.id }, { meta });
+	expect(events.map(({ type }) => type)).toContain("order.shipped");
+	expect(JSON.stringify([order, timeline, events])).not.toContain(jo.id);
+
 	// Promotions for the first order end for the account, and stay ended for the guest.
 	const customers = [jo.id, later.id, email];
 	const haveOrdered = await shop.call("orders.haveOrdered", { customers });

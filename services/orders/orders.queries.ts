@@ -19,6 +19,7 @@ import {
 	assertReadable,
 	assertVisible,
 	type Caller,
+	mayReadUser,
 	type Order,
 	type Reader,
 } from "./orders.rules.ts";
@@ -67,7 +68,10 @@ async function visibleRecord(db: Database, id: string, caller: Caller): Promise<
 	assertVisible(record?.order, caller);
 	return record!;
 }
-/** @throws UNAUTHENTICATED, ORDER_NOT_FOUND, see `assertReadable` */
+/**
+ * An order for a reader; `user_id` is null for a reader with the order's token.
+ * @throws UNAUTHENTICATED, ORDER_NOT_FOUND, see `assertReadable`
+ */
 export async function readableRecord(
 	db: Database,
 	id: string,
@@ -76,7 +80,8 @@ export async function readableRecord(
 ): Promise<OrderRecord> {
 	const record = await findOrder(db, id);
 	assertReadable(record?.order, reader, secrets);
-	return record!;
+	if (mayReadUser(record!.order, reader.user)) return record!;
+	return { ...record!, order: { ...record!.order, user_id: null } };
 }
 export const visibleOrder = async (db: Database, id: string, caller: Caller): Promise<Order> =>
 	(await visibleRecord(db, id, caller)).order;

@@ -31,7 +31,7 @@ import { orderMetrics } from "./saga/metrics.ts";
 import { bytesOf, type OrderSaga, orderSteps } from "./saga/steps.ts";
 import { createOrderStore, type WrittenOrder } from "./saga/store.ts";
 import { sagaTraces } from "./saga/traces.ts";
-import { collectTimeline, toStreamEvent } from "./timeline/timeline.ts";
+import { collectTimeline, toStreamEvent, visibleEvent } from "./timeline/timeline.ts";
 
 /** Maximum wait of `ship` for a saga that still holds the order, in milliseconds. */
 const MAX_ADVANCE_WAIT_MS = 1000;
@@ -274,16 +274,16 @@ export default defineService(orders)({
 		async timeline(ctx) {
 			const { id } = ctx.params;
 			const record = await queries.readableRecord(this.db, id, ctx.meta, this.tokenSecrets);
-			const isAdmin = ctx.meta.user?.role === "admin";
-			return collectTimeline(ctx.call.bind(ctx), this.db, record, isAdmin);
+			return collectTimeline(ctx.call.bind(ctx), this.db, record, ctx.meta.user);
 		},
 
 		async events({ params: { id, after }, meta }) {
 			if (after) assertSequence("after", after);
 			const { order } = await queries.readableRecord(this.db, id, meta, this.tokenSecrets);
 			const history = await readEventHistory(this.db, id, after);
+			const visible = history.map((event) => visibleEvent(event, order, meta.user));
 			return {
-				events: history.map(toStreamEvent),
+				events: visible.map(toStreamEvent),
 				ended: rules.transitions[order.status].length === 0,
 			};
 		},

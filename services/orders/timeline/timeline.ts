@@ -13,7 +13,7 @@ import type {} from "../../promotions/promotions.contract.ts";
 import type {} from "../../shipping/shipping.contract.ts";
 import type { timelineEntry } from "../orders.contract.shapes.ts";
 import type { OrderRecord } from "../orders.queries.ts";
-import type { Order } from "../orders.rules.ts";
+import { mayReadUser, type Order, type Reader } from "../orders.rules.ts";
 import { findFailures } from "../saga/failures.ts";
 import { stepRetries } from "./step-retries.ts";
 
@@ -148,7 +148,7 @@ export async function collectTimeline(
 	call: Call,
 	db: Queryable,
 	record: OrderRecord,
-	isAdmin: boolean,
+	caller: Reader["user"],
 ): Promise<Timeline> {
 	const { order, priced, attempt } = record;
 	const { id: subject, user_id } = order;
@@ -174,12 +174,20 @@ export async function collectTimeline(
 	const retries = Object.fromEntries(
 		["orders", ...SUBSCRIBERS].map((name, i) => [name, retried[i]!]),
 	);
+	const visible = (events: readonly RecordedEvent[]) =>
+		events.map((event) => visibleEvent(event, order, caller));
 	const entries = timelineOf(
 		order,
-		{ orders, promotions, inventory, payments, shipping },
+		{
+			orders: visible(orders),
+			promotions: visible(promotions),
+			inventory: visible(inventory),
+			payments: visible(payments),
+			shipping: visible(shipping),
+		},
 		messages,
 		retries,
-		stepRetries(failures, record, isAdmin),
+		stepRetries(failures, record, caller?.role === "admin"),
 	);
 	return {
 		order_id: order.id,
@@ -191,6 +199,17 @@ export async function collectTimeline(
 }
 /** Other services with subscriptions to order events. */
 const SUBSCRIBERS = ["inventory", "notifications"] as const;
+
+/** The event without the ID of its user, unless the caller may read to whom the order belongs. */
+export function visibleEvent(
+	event: RecordedEvent,
+	order: Order,
+	caller: Reader["user"],
+): RecordedEvent {
+	if (mayReadUser(order, caller)) return event;
+	const { user_id: _, ...data } = event.data as { user_id?: string | null };
+	return { ...event, data };
+}
 
 export const toStreamEvent = ({
 	sequence,
