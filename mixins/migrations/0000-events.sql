@@ -1,9 +1,9 @@
--- What every service's database has: events on their way out, and events that came in.
+-- Events that this service publishes (outbox) and consumes (inbox, retries).
 create table outbox (
-	-- Grows with the order in which events were written.
+	-- Increases in the order of writing, which can differ from the order of commits.
 	seq bigint generated always as identity primary key,
-	-- Tells, against a snapshot, whether a row was committed by then: a reader that keeps snapshots misses no row that was numbered early
-	-- and committed late.
+	-- Transaction of the row. Compared with a snapshot, it shows whether the row was committed, so
+	-- relays also find rows with low numbers that commit late.
 	xid xid8 not null default pg_current_xact_id(),
 	id uuid not null default gen_random_uuid(),
 	type text not null,
@@ -14,19 +14,23 @@ create table outbox (
 );
 create index outbox_xid on outbox (xid);
 
--- The events that were committed since a snapshot, by the index always: the table may have grown a lot since its statistics were made, and
--- the planner would then rather read the whole of it.
+-- Numbers of the events that were committed since a snapshot. Always uses an index: with outdated
+-- statistics of a table that has grown, the planner would scan the whole table. No longer used, see
+-- 0003.
 create function outbox_since(seen pg_snapshot) returns setof bigint language sql stable
 	set enable_seqscan = off set enable_bitmapscan = off
-	as $$ select seq from outbox where xid >= pg_snapshot_xmin(seen) and not pg_visible_in_snapshot(xid, seen) $$;
+	as $$ select seq from outbox
+		where xid >= pg_snapshot_xmin(seen) and not pg_visible_in_snapshot(xid, seen) $$;
 
+-- Checkpoints of the relays.
 create table outbox_readers (
 	name text primary key,
-	-- All that this snapshot holds was handed over, and of what `upto` holds besides, the rows up to `seq`.
+	-- The relay has published all rows visible in this snapshot, and of those visible in `upto` only,
+	-- the rows up to `seq`.
 	seen pg_snapshot not null default '1:1:',
 	upto pg_snapshot,
 	seq bigint not null default 0,
-	-- Where the events went: a stream that is lost and made anew is another place.
+	-- Identity of the destination, which changes if a stream is lost and created again.
 	target text,
 	owner text,
 	lease_until timestamptz
@@ -40,7 +44,8 @@ create table inbox (
 );
 create index inbox_time on inbox (time);
 
--- Events whose handler failed: waiting for their next try or, with dead_at, dead letters.
+-- Events whose handler failed, and invalid messages. Rows with dead_at are dead letters; the others
+-- wait for their next attempt.
 create table retries (
 	group_name text not null,
 	event_id uuid not null,

@@ -1,12 +1,14 @@
--- Requests that carried an Idempotency-Key. A row is written in the transaction of what it guards, so either both are there or neither.
+-- Requests with an Idempotency-Key. A row is inserted in the transaction of the request's effects,
+-- so that both are committed or neither.
 create table idempotency_keys (
 	user_id uuid not null,
 	action text not null,
 	key text not null,
 	body_hash text not null,
-	-- What the request made, by its id: where the answer was lost in a crash it can be told again from that.
+	-- ID of the object that the request creates. If a crash prevents the response from being stored,
+	-- it is derived from that object.
 	subject text,
-	-- Null while the request is running.
+	-- Status and body of the response; null while the request is running, or after a crash.
 	status int,
 	answer json,
 	created_at timestamptz not null default now(),

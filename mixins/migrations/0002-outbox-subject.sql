@@ -1,3 +1,4 @@
 -- no transaction
--- What was told of one thing. The ids grow with time, so it is written at its end.
+-- Finds the events of a subject. Most subjects are IDs that increase with time, so inserts write to
+-- the end of the index.
 create index concurrently if not exists outbox_subject on outbox (subject);

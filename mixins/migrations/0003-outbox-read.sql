@@ -1,8 +1,11 @@
--- The first events of some types that were committed since a snapshot. By the index on xid always, whatever the statistics say: they may be
--- old, and adding nothing to the number keeps the planner from walking the primary key from its beginning.
+-- The first events of some types that were committed since a snapshot. Always uses the index on
+-- xid, because statistics may be outdated. `seq + 0` prevents the planner from scanning the primary
+-- key from its beginning.
 create function outbox_read(after pg_snapshot, types text[], most int)
-	returns table (seq bigint, id uuid, type text, subject text, data json, traceparent text, "time" timestamptz) language sql stable
+	returns table (seq bigint, id uuid, type text, subject text, data json, traceparent text,
+		"time" timestamptz) language sql stable
 	set enable_seqscan = off set enable_bitmapscan = off
 	as $$ select o.seq, o.id, o.type, o.subject, o.data, o.traceparent, o.time from outbox o
-		where o.xid >= pg_snapshot_xmin(after) and not pg_visible_in_snapshot(o.xid, after) and o.type = any (types)
+		where o.xid >= pg_snapshot_xmin(after) and not pg_visible_in_snapshot(o.xid, after)
+			and o.type = any (types)
 		order by o.seq + 0 limit most $$;

@@ -1,1 +1,2 @@
-alter table inbox drop column failures, drop column traceparent, drop column subject, drop column type;
+alter table inbox
+	drop column failures, drop column traceparent, drop column subject, drop column type;

@@ -1,3 +1,4 @@
 -- no transaction
--- By hash, which a subject of any length fits into.
-create index concurrently if not exists inbox_retried on inbox using hash (subject) where subject is not null;
+-- A hash index does not limit the length of a subject, unlike a B-tree.
+create index concurrently if not exists inbox_retried on inbox using hash (subject)
+	where subject is not null;

@@ -1,5 +1,5 @@
--- Without `types` it reads the events of all types: the relay to the stream also publishes those of
--- a newer version.
+-- Without `types`, reads the events of all types: the relay to the stream also publishes the events
+-- of a newer version.
 create or replace function outbox_read(after pg_snapshot, types text[], most int)
 	returns table (seq bigint, id uuid, type text, subject text, data json, traceparent text,
 		"time" timestamptz) language sql stable

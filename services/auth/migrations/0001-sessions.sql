@@ -1,4 +1,5 @@
--- One sign-in and everything that was ever exchanged for it. It is revoked, and it expires, as a whole.
+-- A session begins with a sign-in. It expires or is revoked as a whole, with all tokens that were
+-- issued for it.
 create table sessions (
 	id uuid primary key,
 	user_id uuid not null,
@@ -9,9 +10,9 @@ create table sessions (
 create index on sessions (user_id);
 create index on sessions (expires_at);
 
--- A session has one token that was not used yet. The used ones stay for a time, to be recognised when somebody brings one again.
+-- A session has one unused token. Used ones are kept for a time, to detect reuse.
 create table refresh_tokens (
-	-- SHA-256 of the token: who reads this table cannot sign in with it.
+	-- SHA-256 of the token, so that tokens cannot be read from this table.
 	token_hash bytea primary key,
 	session_id uuid not null references sessions on delete cascade,
 	created_at timestamptz not null default now(),

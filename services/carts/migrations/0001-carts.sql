@@ -1,10 +1,12 @@
--- Most updates change no indexed column: with free space in the page they need no index entry (HOT). A row has 1 to 2 kB, which would be
--- compressed, and decompressed for every read, beyond the default target.
+-- Most updates change no indexed column. With free space in the page, they need no index entry
+-- (HOT). A row has 1 to 2 kB. Above the default toast_tuple_target, it would be compressed, and
+-- decompressed for every read.
 create table carts (
 	id uuid primary key,
 	-- Increases with every change by the buyer and every change of status.
 	version int not null default 1,
-	status text not null default 'open' check (status in ('open', 'completing', 'completed', 'expired')),
+	status text not null default 'open'
+		check (status in ('open', 'completing', 'completed', 'expired')),
 	-- Null for a guest.
 	user_id uuid,
 	-- SHA-256 of the secret of a guest's cart.
@@ -26,17 +28,18 @@ create table carts (
 	cancellation_reason text,
 	-- The cart of the account into which this one was merged.
 	merged_into uuid,
-	-- When a node next checks the order of a cart that is being completed.
+	-- Time at which a node next checks the order of a cart that is being completed.
 	settle_at timestamptz,
 	settle_attempts int not null default 0,
 	expires_at timestamptz not null,
 	created_at timestamptz not null default now(),
 	updated_at timestamptz not null default now(),
-	check (status not in ('completing', 'completed') or (order_id is not null and request is not null)),
+	check (status not in ('completing', 'completed')
+		or (order_id is not null and request is not null)),
 	check ((status = 'completing') = (settle_at is not null))
 ) with (fillfactor = 70, toast_tuple_target = 8128);
 create unique index carts_open on carts (user_id) where status = 'open' and user_id is not null;
--- Of carts that are being completed, which are few.
+-- Contains only carts that are being completed, which are few.
 create unique index carts_order_id on carts (order_id) where status = 'completing';
 create index carts_settle_at on carts (settle_at) where status = 'completing';
 create index carts_expires_at on carts (expires_at) where status <> 'completing';

@@ -1,5 +1,6 @@
--- Every reservation changes a row of this table, on a hot product all of them the same one: the free space lets the new version stay
--- on its page, and no index has to be touched.
+-- Every reservation updates a row of this table, and all orders of a popular product update the
+-- same one. With free space in the page, the new version of the row stays there and needs no index
+-- entry (HOT).
 create table stock (
 	product_id uuid primary key,
 	on_hand int not null check (on_hand <= 1000000000),
@@ -9,10 +10,11 @@ create table stock (
 	check (reserved between 0 and on_hand)
 ) with (fillfactor = 50);
 
--- One row an order, its lines as two arrays of the same length, so that to reserve costs one insert however many lines there are.
+-- One row per order. Its lines are two arrays of the same length, so that a reservation with any
+-- number of lines is one insert.
 create table reservations (
 	order_id uuid primary key,
-	-- A tombstone, left by a release that came before its reserve, is released and has no lines.
+	-- A release or fulfillment that precedes the reservation inserts a tombstone, which has no lines.
 	status text not null check (status in ('held', 'released', 'fulfilled')),
 	product_ids uuid[] not null,
 	quantities int[] not null check (cardinality(quantities) = cardinality(product_ids)),
@@ -21,7 +23,8 @@ create table reservations (
 	updated_at timestamptz not null default now()
 );
 
--- What people did to on_hand, and why.
+-- Changes of the stock on hand by administrators, with their reasons. `on_hand` is the stock after
+-- the change.
 create table adjustments (
 	id bigint generated always as identity primary key,
 	product_id uuid not null references stock,

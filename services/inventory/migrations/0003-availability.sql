@@ -2,7 +2,8 @@
 -- row; the function runs only for such a change.
 create function publish_availability() returns trigger language plpgsql as $$
 	begin
-		insert into outbox (type, subject, data) values ('inventory.availability_changed', new.product_id::text,
+		insert into outbox (type, subject, data)
+		values ('inventory.availability_changed', new.product_id::text,
 			json_build_object('product_id', new.product_id, 'is_available', new.on_hand > new.reserved));
 		return null;
 	end $$;

@@ -5,11 +5,12 @@ create table messages (
 	channel text not null,
 	template text not null,
 	subject text not null,
-	-- What the template needs; neither name nor address, which are the users service's.
+	-- Data for the template, without the user's name and address, which belong to the users service.
 	data jsonb not null,
 	status text not null check (status in ('queued', 'sent', 'kept', 'failed')),
 	attempts int not null default 0,
-	-- When a queued message is due. A node that sends it puts this off, so that no other one does.
+	-- Time at which a queued message is due. A node that claims the message moves it ahead, which
+	-- hides the message from other nodes.
 	next_at timestamptz not null default now(),
 	last_error text,
 	sent_at timestamptz,

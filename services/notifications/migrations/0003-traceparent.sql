@@ -1,2 +1,2 @@
--- The trace of what it tells about.
+-- Trace of the event.
 alter table messages add column traceparent text;

@@ -1,6 +1,6 @@
--- How many mails of a template an address has received since `started_at`.
+-- Number of mails of a template that an address has received since `started_at`.
 create table recipient_quotas (
-	-- SHA-256: addresses belong to the users service.
+	-- SHA-256 of the address. Addresses belong to the users service.
 	recipient_hash bytea not null,
 	template text not null,
 	mails int not null,
@@ -9,5 +9,5 @@ create table recipient_quotas (
 );
 create index on recipient_quotas (started_at);
 
--- Whether the message was counted. Its repetitions are not counted again.
+-- Whether the message was counted against the quota. Further attempts are not counted again.
 alter table messages add column counted boolean not null default false;

@@ -1,4 +1,4 @@
--- How often a message was sent again on request, and when last.
+-- Number of resends of a message, and time of the last one.
 alter table messages
 	add column resends int not null default 0,
 	add column resent_at timestamptz;

@@ -1,4 +1,4 @@
 -- no transaction
--- Few among many messages about successful orders.
+-- Contains no messages about successful orders, which are many. The others are few.
 create index concurrently if not exists messages_rare_templates on messages (template, id)
 	where template not in ('order_confirmed', 'order_shipped', 'order_delivered');

@@ -1,17 +1,19 @@
 create table orders (
 	id uuid primary key,
 	user_id uuid not null,
-	status text not null check (status in ('pending', 'confirmed', 'shipped', 'delivered', 'cancelled')),
+	status text not null
+		check (status in ('pending', 'confirmed', 'shipped', 'delivered', 'cancelled')),
 	total_amount numeric(12, 2) not null,
 	currency char(3) not null,
 	cancellation_reason text,
 	payment_token text not null,
 	shipping_address text,
-	-- The saga: open while saga_state is set. The owner is a node; the attempt is the fencing token.
+	-- The saga is open while saga_state is set. Its owner is a node; its attempt is the fencing
+	-- token.
 	saga_state text check (saga_state in ('forward', 'backward', 'stuck')),
 	saga_owner text,
 	saga_attempt int not null default 1,
-	-- When the owner took it.
+	-- Time at which the saga was last started, taken over or resumed.
 	saga_since timestamptz not null default now(),
 	saga_reason text,
 	created_at timestamptz not null,
@@ -32,7 +34,7 @@ create table order_items (
 	primary key (order_id, position)
 );
 
--- Nodes that run sagas. What a node owns is taken over when its lease has run out.
+-- Nodes that run sagas. Other nodes take over the sagas of a node whose lease has expired.
 create table saga_nodes (
 	id text primary key,
 	lease_until timestamptz not null

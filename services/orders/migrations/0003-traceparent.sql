@@ -1,2 +1,2 @@
--- The trace that its saga, its facts and its next steps belong to.
+-- Trace to which the order's saga, its steps and its events belong.
 alter table orders add column traceparent text;

@@ -1,7 +1,8 @@
--- Prices of an order with discounts, shipping costs, tax or structured addresses; other orders keep null. The lines contain their share.
+-- Prices of an order with discounts, shipping costs, tax or structured addresses; null for other
+-- orders. The lines contain their share.
 alter table orders
 	add column priced json,
-	-- Of an order with its own address for messages, in canonical form.
+	-- Address for messages about the order, in canonical form; null if it is that of the account.
 	add column email text,
 	-- The order of a guest has no user.
 	alter column user_id drop not null;

@@ -9,10 +9,10 @@ create table refunds (
 	reason text,
 	status text not null check (status in ('requested', 'done', 'failed')),
 	created_at timestamptz not null default now(),
-	-- The next attempt of a requested refund.
+	-- Time of the next attempt of a requested refund.
 	next_at timestamptz not null default now()
 );
 create index refunds_order on refunds (order_id);
 create index refunds_requested on refunds (next_at) where status = 'requested';
--- Reads of the many orders without refunds do not look for them.
+-- Avoids the lookup of refunds for orders without refunds, which are most.
 alter table orders add column has_refunds boolean not null default false;

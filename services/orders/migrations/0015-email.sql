@@ -1,3 +1,4 @@
 -- no transaction
--- For searches by address and for guests who prove their address. Orders without an own address are not in it.
+-- Finds orders by address, in searches and for guests who verify their address. Contains no orders
+-- without an address of their own.
 create index concurrently if not exists orders_email on orders (email, id) where email is not null;

@@ -1,8 +1,8 @@
--- Attempts of saga steps without a conclusive outcome, for the timelines of their orders. Without a
--- foreign key, whose check would lock the orders.
+-- Attempts of saga steps without a conclusive outcome, for the timelines of their orders. There is
+-- no foreign key, because its check would lock the orders.
 create table step_failures (
 	order_id uuid not null,
-	-- The run of the saga, and the number of the attempt in it.
+	-- `attempt` is the run of the saga, `tries` is the number of the call in the run.
 	attempt int not null,
 	step text not null,
 	tries int not null,

@@ -1,15 +1,17 @@
--- The books of the simulated payment provider. They stand in for somebody else's database: nothing but payments.simulated-provider.ts
--- touches them, and no statement writes both here and there.
+-- Ledger of the simulated payment provider, in place of the database of a real one. Only
+-- services/payments/providers/simulated/ accesses it, and no statement writes both to these and to
+-- other tables.
 create table ledger_charges (
 	-- The caller's idempotency key.
 	key text primary key,
-	-- closed: cancelled before anything was charged.
+	-- closed: voided before anything was charged.
 	status text not null check (status in ('captured', 'declined', 'closed')),
 	amount numeric(12,2) not null check (amount >= 0),
 	currency text not null,
 	reason text,
 	refunded numeric(12,2) not null default 0 check (refunded between 0 and amount),
-	-- What the cancellation paid back; null while the key is open.
+	-- Amount that was refunded when the key was closed after its charge; otherwise null. Only older
+	-- versions write it.
 	cancelled numeric(12,2),
 	at timestamptz not null default now()
 );
@@ -21,7 +23,7 @@ create table ledger_refunds (
 	at timestamptz not null default now()
 );
 
--- How often a flaky card was tried.
+-- Numbers of attempts to charge the test card that fails at first (tok_flaky).
 create table ledger_attempts (
 	key text primary key,
 	attempts int not null

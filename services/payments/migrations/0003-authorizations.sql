@@ -1,8 +1,10 @@
 alter table payments
-	-- Since when the money was set aside, was ours, and was let go of without having been ours; null of payments from before.
+	-- Times of the authorization, of the capture, and of the void of an authorization that was not
+	-- captured. Null for older payments.
 	add column authorized_at timestamptz,
 	add column captured_at timestamptz,
 	add column voided_at timestamptz,
 	drop constraint payments_status_check,
 	add constraint payments_status_check
-		check (status in ('authorized', 'captured', 'declined', 'partially_refunded', 'refunded', 'voided', 'cancelled')) not valid;
+		check (status in ('authorized', 'captured', 'declined', 'partially_refunded', 'refunded',
+			'voided', 'cancelled')) not valid;

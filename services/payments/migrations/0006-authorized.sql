@@ -1,3 +1,4 @@
 -- no transaction
--- There are never many: the capture follows within a moment.
-create index concurrently if not exists payments_authorized on payments (updated_at) where status = 'authorized';
+-- Authorized payments are few, because the capture follows immediately.
+create index concurrently if not exists payments_authorized on payments (updated_at)
+	where status = 'authorized';

@@ -11,4 +11,5 @@ alter table payments
 	drop column expires_at,
 	drop constraint payments_status_check,
 	add constraint payments_status_check
-		check (status in ('authorized', 'captured', 'declined', 'partially_refunded', 'refunded', 'voided', 'cancelled')) not valid;
+		check (status in ('authorized', 'captured', 'declined', 'partially_refunded', 'refunded',
+			'voided', 'cancelled')) not valid;

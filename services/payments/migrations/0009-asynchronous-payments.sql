@@ -2,7 +2,8 @@ alter table payments
 	-- ID at the provider; null if it is the order ID.
 	add column reference text,
 	add column decline_code text,
-	-- Of a payment that the buyer must confirm.
+	-- Secret and URL with which the buyer confirms the payment, and the time limit. Null for other
+	-- payments.
 	add column client_secret text,
 	add column redirect_url text,
 	add column expires_at timestamptz,
@@ -15,13 +16,14 @@ alter table refunds
 	add column failed_at timestamptz,
 	add column failure_reason text;
 
--- Append-only.
+-- Ledger of the payments, which is append-only.
 create table payment_transactions (
 	payment_id uuid not null references payments,
 	type text not null check (type in (
 		'authorization', 'capture', 'void', 'refund', 'refund_failed', 'dispute', 'dispute_reversed')),
 	state text not null check (state in ('requested', 'succeeded', 'failed')),
-	-- ID at the provider; of our own refunds, the ID of the refund.
+	-- Order ID of an authorization, capture or void, which a payment has once; ID of a refund that
+	-- this service requested; otherwise the ID at the provider.
 	reference text not null,
 	-- In minor units of the payment's currency.
 	amount bigint not null check (amount >= 0),

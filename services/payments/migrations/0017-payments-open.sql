@@ -1,4 +1,4 @@
 -- no transaction
--- Payments that are looked up at the provider. There are never many.
+-- Payments that are looked up at the provider, which are few.
 create index concurrently if not exists payments_open on payments (check_at)
 	where status in ('requires_action', 'processing', 'authorized') or reversal = 'begun';

@@ -1,5 +1,5 @@
--- Tables of the Stripe provider. A row exists before its PaymentIntent does; without an amount, it is
--- the tombstone of a key that was voided before it arrived.
+-- Tables of the Stripe provider. A row is inserted before its PaymentIntent is created. A row
+-- without an amount is the tombstone of a key that was voided before its payment was requested.
 create table stripe_intents (
 	-- The caller's idempotency key, the order ID.
 	key text primary key,
@@ -14,7 +14,8 @@ create table stripe_intents (
 	decline_code text,
 	created_at timestamptz not null default now()
 );
--- Requests whose idempotency key Stripe has stored a server error for.
+-- Requests for whose idempotency key Stripe has stored a server error. The next attempt uses
+-- another key.
 create table stripe_attempts (
 	name text primary key,
 	attempt int not null

@@ -1,8 +1,8 @@
 -- changes a type
--- The number of decimals depends on the currency, see lib/money/currency.ts. Postgres does not rewrite
--- the table for numeric without a scale. The constraints are added again because existing ones would
--- be checked in every row under the lock. One table per file: a transaction that locked several could
--- deadlock with payments in progress.
+-- The number of decimals depends on the currency, see lib/money/currency.ts. Postgres does not
+-- rewrite the table for numeric without a scale. The constraints are added again because existing
+-- ones would be checked in every row under the lock. One table per file: a transaction that locked
+-- several could deadlock with payments in progress.
 alter table payments
 	drop constraint payments_check,
 	alter column amount type numeric,

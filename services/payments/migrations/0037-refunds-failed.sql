@@ -1,2 +1,3 @@
 -- no transaction
-create index concurrently if not exists refunds_failed on refunds (failed_at) where failed_at is not null;
+create index concurrently if not exists refunds_failed on refunds (failed_at)
+	where failed_at is not null;

@@ -8,18 +8,21 @@ create table products (
 	sku text,
 	created_at timestamptz not null default now(),
 	updated_at timestamptz not null default now(),
-	-- Taken out of the catalogue; the row stays for what refers to it.
+	-- Time of the removal from the catalog. The row is kept, because orders refer to it.
 	deleted_at timestamptz,
-	-- Every word as it is written, to be found by how it begins, and its English stem. The signs that would make one token out of several
-	-- words (an address, a path, a number with its sign) are taken out; the rule searchWords cuts a query the same way.
+	-- Each word as it is written, to be found by its beginning, and its English stem. Characters that
+	-- would join several words into one token (an address, a path, a signed number) separate words;
+	-- searchWords in products.rules.ts splits a query in the same way. Replaced by `terms` in 0005.
 	search tsvector not null generated always as (
-		to_tsvector('simple', translate(name || ' ' || coalesce(description, ''), './@:+-_<>&', '          '))
-		|| to_tsvector('english', translate(name || ' ' || coalesce(description, ''), './@:+-_<>&', '          '))
+		to_tsvector('simple',
+			translate(name || ' ' || coalesce(description, ''), './@:+-_<>&', '          '))
+		|| to_tsvector('english',
+			translate(name || ' ' || coalesce(description, ''), './@:+-_<>&', '          '))
 	) stored
 );
 
 create unique index products_sku on products (sku) where deleted_at is null;
--- One for each way to sort, with the id behind it so that pages do not overlap.
+-- One index for each order of a list. It ends with the ID, so that pages do not overlap.
 create index products_created_at on products (created_at, id) where deleted_at is null;
 create index products_name on products (name, id) where deleted_at is null;
 create index products_price on products (price, id) where deleted_at is null;

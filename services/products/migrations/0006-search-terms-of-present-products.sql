@@ -7,7 +7,8 @@ do $$
 		loop
 			ids := array(select id from products where id > last order by id limit 1000);
 			exit when ids = '{}';
-			update products set terms = product_terms(name, description, category, sku) where id = any (ids) and terms is null;
+			update products set terms = product_terms(name, description, category, sku)
+			where id = any (ids) and terms is null;
 			last := ids[cardinality(ids)];
 			commit;
 		end loop;

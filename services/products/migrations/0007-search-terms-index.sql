@@ -1,2 +1,3 @@
 -- no transaction
-create index concurrently if not exists products_terms on products using gin (terms) where deleted_at is null;
+create index concurrently if not exists products_terms on products using gin (terms)
+	where deleted_at is null;

@@ -1,2 +1,4 @@
 -- no transaction
-create index concurrently if not exists products_category_key_price on products (category_key(category), price, id) where deleted_at is null;
+create index concurrently if not exists products_category_key_price
+	on products (category_key(category), price, id)
+	where deleted_at is null;

@@ -1,6 +1,7 @@
 delete from products where parent_id is not null;
 drop function category_path(text);
-create or replace function products_with_terms(words tsquery, most int) returns setof uuid language sql stable rows 100
+create or replace function products_with_terms(words tsquery, most int) returns setof uuid
+	language sql stable rows 100
 	set enable_seqscan = off set enable_indexscan = off
 	as $$ select id from products where terms @@ words and deleted_at is null limit most $$;
 drop trigger products_facets on products;

@@ -1,3 +1,4 @@
 -- no transaction
--- Lists without variants. products_created_at serves nodes of the previous version.
-create index concurrently if not exists products_listed_created_at on products (created_at, id) where deleted_at is null and parent_id is null;
+-- Sorts lists, which contain no variants. products_created_at serves nodes of the previous version.
+create index concurrently if not exists products_listed_created_at on products (created_at, id)
+	where deleted_at is null and parent_id is null;

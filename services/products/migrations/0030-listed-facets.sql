@@ -1,2 +1,3 @@
 -- no transaction
-create index concurrently if not exists products_listed_facets on products using gin (facets) where deleted_at is null and parent_id is null;
+create index concurrently if not exists products_listed_facets on products using gin (facets)
+	where deleted_at is null and parent_id is null;

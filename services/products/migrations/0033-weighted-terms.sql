@@ -5,7 +5,8 @@ create function weighted_terms(name text, description text, category text, sku t
 	select setweight(product_terms(name, null, '', sku), 'A')
 		|| setweight(product_terms('', null, category, null), 'B')
 		|| setweight(product_terms('', (
-			select string_agg(substr(value, strpos(value, '=') + 1), ' ') from unnest(facets) as value), '', null), 'C')
+			select string_agg(substr(value, strpos(value, '=') + 1), ' ')
+			from unnest(facets) as value), '', null), 'C')
 		|| setweight(product_terms('', description, '', null), 'D') $$;
 
 create or replace function set_product_terms() returns trigger language plpgsql as $$

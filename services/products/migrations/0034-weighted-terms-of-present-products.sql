@@ -7,7 +7,8 @@ do $$
 		loop
 			ids := array(select id from products where id > last order by id limit 1000);
 			exit when ids = '{}';
-			update products set terms = weighted_terms(name, description, category, sku, facets) where id = any (ids);
+			update products set terms = weighted_terms(name, description, category, sku, facets)
+			where id = any (ids);
 			last := ids[cardinality(ids)];
 			commit;
 		end loop;

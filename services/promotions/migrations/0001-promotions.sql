@@ -1,5 +1,6 @@
--- Every redemption changes the counters of its promotions, on a hot coupon always those of one row: the free space lets the new version
--- stay on its page, and no index contains a counter.
+-- Every redemption updates the counters of its promotions, and all orders with a popular coupon
+-- update the same row. With free space in the page, the new version of the row stays there and
+-- needs no index entry (HOT), because no index contains a counter.
 create table promotions (
 	id uuid primary key,
 	name text not null,
@@ -14,29 +15,33 @@ create table promotions (
 	effect jsonb not null,
 	usage_limit int,
 	usage_limit_per_customer int,
-	-- A first order is only one.
+	-- Limit of uses per customer. A promotion for first orders has the limit 1.
 	customer_limit int generated always as (
-		case when (conditions ->> 'first_order')::boolean then 1 else usage_limit_per_customer end) stored,
+		case when (conditions ->> 'first_order')::boolean then 1
+			else usage_limit_per_customer end) stored,
 	budget numeric,
-	-- Sums over the redemptions that were not released. A limit that is lowered later can be less.
+	-- Sums of the redemptions that are not released. They can exceed a limit that was lowered later.
 	used int not null default 0 check (used >= 0),
 	spent numeric not null default 0 check (spent >= 0),
-	-- Since the last release or change, a discount was refused because it exceeded the remaining budget.
+	-- Whether a discount was refused because it exceeded the remaining budget, since the last release
+	-- or change.
 	budget_exceeded boolean not null default false,
 	is_exhausted boolean generated always as (
-		budget_exceeded or coalesce(used >= usage_limit, false) or coalesce(spent >= budget, false)) stored,
+		budget_exceeded or coalesce(used >= usage_limit, false)
+			or coalesce(spent >= budget, false)) stored,
 	created_at timestamptz not null default now(),
 	updated_at timestamptz not null default now(),
-	-- A deleted promotion stays for the release of its redemptions.
+	-- The row of a deleted promotion is kept for the release of its redemptions.
 	deleted_at timestamptz
 ) with (fillfactor = 50);
 create unique index promotions_code on promotions (lower(code)) where deleted_at is null;
-create index promotions_automatic on promotions (priority) where code is null and deleted_at is null;
+create index promotions_automatic on promotions (priority)
+	where code is null and deleted_at is null;
 
--- One row per order, its uses as two arrays of the same length.
+-- One row per order. Its uses are two arrays of the same length.
 create table redemptions (
 	order_id uuid primary key,
-	-- A tombstone, left by a release that came before its redemption, is released and has no uses.
+	-- A release that precedes the redemption inserts a tombstone, which is released and has no uses.
 	status text not null check (status in ('redeemed', 'released')),
 	-- Null in a tombstone.
 	customer text,
@@ -46,10 +51,11 @@ create table redemptions (
 	created_at timestamptz not null default now(),
 	updated_at timestamptz not null default now()
 );
-create index redemptions_expiring on redemptions (expires_at) where status = 'redeemed' and expires_at is not null;
+create index redemptions_expiring on redemptions (expires_at)
+	where status = 'redeemed' and expires_at is not null;
 
--- Orders with which a customer uses a promotion. A row is written only under the lock of its promotion, which is never deleted; a
--- foreign key would check the same again for each row.
+-- Number of orders with which a customer uses a promotion. A row is written only under the lock of
+-- its promotion, whose row is never deleted, so the check of a foreign key would be redundant.
 create table customer_uses (
 	promotion_id uuid not null,
 	customer text not null,

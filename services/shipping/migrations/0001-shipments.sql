@@ -1,7 +1,7 @@
 create table shipments (
 	id uuid primary key,
 	order_id uuid not null unique,
-	-- A tombstone, left by an undo that came before its do, has no user.
+	-- Null in a tombstone, which a cancellation that precedes the shipment inserts, and for a guest.
 	user_id uuid,
 	shipping_address text,
 	status text not null check (status in ('scheduled', 'dispatched', 'delivered', 'cancelled')),

@@ -1,4 +1,4 @@
 alter table shipments drop constraint shipments_status_check;
--- What is there already is looked at by the next migration, without a lock.
+-- The next migration validates existing rows, without blocking writes.
 alter table shipments add constraint shipments_status_check
 	check (status in ('scheduled', 'dispatched', 'delivered', 'returned', 'cancelled')) not valid;

@@ -1,6 +1,6 @@
 create table users (
 	id uuid primary key,
-	-- In lower case, as contracts normalise it.
+	-- Canonical address, see lib/text/email.ts. Accounts of older versions may have another form.
 	email text not null unique,
 	full_name text not null,
 	hashed_password text not null,
@@ -13,10 +13,10 @@ create table users (
 create index on users (email, is_active);
 
 create table verifications (
-	-- SHA-256 of the token: who reads this table cannot verify with it.
+	-- SHA-256 of the token, so that tokens cannot be read from this table.
 	token_hash bytea primary key,
 	user_id uuid not null references users,
-	-- The address that the token proves; the user may have another one by then.
+	-- Address that the token verifies. The user's address may have changed since.
 	email text not null,
 	expires_at timestamptz not null
 );

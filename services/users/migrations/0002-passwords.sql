@@ -1,23 +1,29 @@
--- Grows with every change after which access tokens from before must not be believed any more: password, role, deactivation.
+-- Version of access tokens. A change of password, role or activity increments it, which revokes
+-- older tokens.
 alter table users add column token_version int not null default 1;
 
--- What the token proves whoever has it may do.
+-- Purpose of the token: `email` verifies an address, `password` sets a new password.
 alter table verifications add column purpose text not null default 'email';
--- What is there already is looked at by a later migration, without a lock.
-alter table verifications add constraint verifications_purpose_check check (purpose in ('email', 'password')) not valid;
+-- A later migration validates existing rows, without blocking writes.
+alter table verifications add constraint verifications_purpose_check
+	check (purpose in ('email', 'password')) not valid;
 
--- Who asks for a new password is written down whether or not there is such a user, and looked up later, so that the answer takes the same time.
+-- Requests for a password reset, recorded whether or not the account exists. A poller looks the
+-- account up later, so the response time does not reveal it.
 create table password_reset_requests (
 	email text primary key,
 	requested_at timestamptz not null default now(),
 	handled_at timestamptz
 );
-create index password_reset_requests_open on password_reset_requests (requested_at) where handled_at is null;
+create index password_reset_requests_open on password_reset_requests (requested_at)
+	where handled_at is null;
 create index password_reset_requests_handled on password_reset_requests (handled_at);
 
--- Sign-ins of one account from one address that have failed, or are being looked at. A delay holds for that pair alone.
+-- Numbers of failed and current attempts to sign in to an account from a network address. A delay
+-- applies to that pair only.
 create table sign_in_attempts (
-	-- SHA-256: half of what is tried are typing errors, or addresses of people who are no customers.
+	-- SHA-256 of the e-mail address, because many attempts contain typing errors or addresses of
+	-- people without an account.
 	email_hash bytea not null,
 	address text not null,
 	failures int not null default 1,

@@ -1,2 +1,2 @@
--- The trace of the request.
+-- Trace of the request.
 alter table password_reset_requests add column traceparent text;

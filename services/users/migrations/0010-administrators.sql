@@ -1,3 +1,3 @@
 -- no transaction
--- Few among many users.
+-- Administrators are few among many users.
 create index concurrently if not exists users_administrators on users (id) where role = 'admin';
