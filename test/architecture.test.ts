@@ -218,7 +218,7 @@ describe("sources", () => {
 		const atTop = readdirSync(root);
 		const packages = ["clients/typescript/README.md", "console/README.md", "console/build.js"];
 		const tooLong = [...atTop, ...packages, ...writtenFiles, ...filesIn(root, "docs")]
-			.filter((file) => /\.(tsx?|js|md)$/.test(file) && !GENERATED.includes(file))
+			.filter((file) => /\.(tsx?|js|sql|md)$/.test(file) && !GENERATED.includes(file))
 			.flatMap((file) => longLines(file, read(root, file).text));
 		expect(tooLong).toEqual([]);
 	});
@@ -227,6 +227,7 @@ describe("sources", () => {
 	test.each([
 		["a comment", "x.ts", `// ${"word ".repeat(20)}`, "\t\t// short"],
 		["a string, but not a pattern", "x.ts", `\tf("${long}");`, `const X =\n\t/${long}/;`],
+		["SQL", "x.sql", `\t-- ${"word ".repeat(20)}`, "\t\t-- short"],
 		["code, but not a URL", "x.ts", `\tf(/${long}/);`, ` * https://example.com/${long}`],
 		["prose, but not a table", "x.md", "word ".repeat(21), `| ${long} |`],
 		["prose, but not code", "x.md", `[a](b) ${long}`, `\`\`\`\n${long}x\n\`\`\``],
