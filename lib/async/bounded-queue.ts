@@ -1,7 +1,7 @@
 import { AsyncLocalStorage } from "node:async_hooks";
 import { timeLeft } from "../context/call-context.ts";
 
-interface BoundedQueueOptions {
+export interface BoundedQueueOptions {
 	/** Maximum number of running tasks. */
 	readonly concurrency: number;
 	/** Maximum number of waiting tasks. */

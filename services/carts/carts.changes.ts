@@ -1,5 +1,6 @@
 import { isDeepStrictEqual } from "node:util";
 import { assertAddress } from "../../lib/addresses/address.ts";
+import type { keyedQueue } from "../../lib/async/keyed-queue.ts";
 import { assertNotEmpty } from "../../lib/contracts/changes.ts";
 import { type Ctx, contractError, throwError } from "../../lib/contracts/contract.ts";
 import { commonError, invalidField } from "../../lib/contracts/errors.ts";
@@ -22,13 +23,15 @@ export interface Self {
 	readonly store: CartStore;
 	readonly evaluator: Evaluator;
 	readonly settlement: Pick<Settlement, "settleRead">;
+	/** Runs repeated changes of a cart one after the other. The first attempt has checked access. */
+	readonly repeatInTurn: ReturnType<typeof keyedQueue>;
 }
 type Contents = rules.CartContents;
 type Params<Action extends keyof typeof carts.actions> = Infer<
 	(typeof carts.actions)[Action]["params"]
 >;
 
-/** Attempts of a change whose cart is changed by other requests at the same time. */
+/** Attempts of a change whose cart is changed by other nodes at the same time. */
 const MAX_ATTEMPTS = 30;
 
 /** Finds a cart that the caller may access. @throws CART_NOT_FOUND */
@@ -87,8 +90,9 @@ async function changeCart(
 	check: (evaluation: Evaluation) => void = () => undefined,
 ): Promise<rules.Cart> {
 	const { store, evaluator } = self;
-	for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt++) {
-		const cart = await accessibleCart(self, ctx.params.id, ctx);
+	const { id } = ctx.params;
+	return untilWritten(self, id, async () => {
+		const cart = await accessibleCart(self, id, ctx);
 		rules.assertOpen(cart);
 		rules.assertIfMatch(cart, ctx.meta.if_match);
 		const changed = { ...cart, ...(await change(cart)) };
@@ -97,12 +101,31 @@ async function changeCart(
 		const lines = seenLines(evaluation.lines);
 		const quote = await evaluator.quoteFor(changed, evaluation);
 		const written = await store.save(cart, { ...changed, lines, quote });
-		if (written) {
-			const after = { ...changed, ...written };
-			return tagged(ctx, after, openView(after, evaluation));
+		if (!written) return undefined;
+		const after = { ...changed, ...written };
+		return tagged(ctx, after, openView(after, evaluation));
+	});
+}
+
+/**
+ * Attempts a change of a cart until no other request has changed the cart in the meantime. After
+ * the first attempt, the changes of this node take turns, so that each of them takes effect.
+ * @param attempt returns undefined if the cart has changed since it was read
+ */
+async function untilWritten<T>(
+	{ repeatInTurn }: Self,
+	id: string,
+	attempt: () => Promise<T | undefined>,
+): Promise<T> {
+	const result = await attempt();
+	if (result !== undefined) return result;
+	return repeatInTurn(id, async () => {
+		for (let n = 1; n < MAX_ATTEMPTS; n++) {
+			const repeated = await attempt();
+			if (repeated !== undefined) return repeated;
 		}
-	}
-	throw commonError("SERVICE_UNAVAILABLE");
+		throw commonError("SERVICE_UNAVAILABLE");
+	});
 }
 
 /** The action `carts.setLine`. @throws the errors of the action's contract */
@@ -201,11 +224,11 @@ async function acceptCoupons(
 
 /** The action `carts.remove`. @throws the errors of the action's contract */
 export async function removeCart(self: Self, ctx: Ctx<Params<"remove">>): Promise<void> {
-	for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt++) {
-		const cart = await accessibleCart(self, ctx.params.id, ctx);
+	const { id } = ctx.params;
+	await untilWritten(self, id, async () => {
+		const cart = await accessibleCart(self, id, ctx);
 		rules.assertOpen(cart);
 		rules.assertIfMatch(cart, ctx.meta.if_match);
-		if (await self.store.remove(cart)) return;
-	}
-	throw commonError("SERVICE_UNAVAILABLE");
+		return (await self.store.remove(cart)) || undefined;
+	});
 }

@@ -1,6 +1,7 @@
+import { keyedQueue } from "../../lib/async/keyed-queue.ts";
 import { type Poller, startPoller } from "../../lib/async/poller.ts";
 import { callerOf } from "../../lib/contracts/contract.ts";
-import { invalidField } from "../../lib/contracts/errors.ts";
+import { commonError, invalidField } from "../../lib/contracts/errors.ts";
 import { isCurrency } from "../../lib/money/currency.ts";
 import { StartError } from "../../lib/process/start-error.ts";
 import { digest, makeShortToken } from "../../lib/security/secret-token.ts";
@@ -24,6 +25,8 @@ const SETTLE_INTERVAL_MS = 1000;
 const MAX_SETTLE_IDLE_MS = 5000;
 /** Time that a checkout needs beside the wait for its order, before another node takes over. */
 const SETTLE_MARGIN_MS = 2000;
+/** Changes of a cart that wait on a node because others have changed it in the meantime. */
+const MAX_WAITING_CHANGES = 100;
 const EXPIRY_INTERVAL_MS = 60_000;
 const EXPIRY_BATCH_SIZE = 500;
 
@@ -54,6 +57,11 @@ export default defineService(carts)({
 				wakeRelay,
 				onError: (error, order_id) =>
 					logger.warn("A checkout could not be finished; will retry", { order_id, error }),
+			}),
+			repeatInTurn: keyedQueue({
+				limit: MAX_WAITING_CHANGES,
+				full: () => commonError("SERVICE_UNAVAILABLE"),
+				expired: () => commonError("SERVICE_UNAVAILABLE"),
 			}),
 			tokenSecret: JWT_SECRET,
 			// Not longer than the time after which a new checkout is due.

@@ -181,13 +181,13 @@ describe("lines", () => {
 		expect((await shop.put(yen.id, buyer, tower, 2)).body.code).toBe("ORDER_TOO_LARGE");
 	});
 
-	test("take all of 20 concurrent changes", async () => {
+	test("take all of 80 concurrent changes", async () => {
 		const user = shop.user();
 		const { id } = await shop.open(user);
-		const products = Array.from({ length: 20 }, () => shop.product());
+		const products = Array.from({ length: 80 }, () => shop.product());
 		const responses = await Promise.all(products.map((product) => shop.put(id, user, product, 1)));
 		expect(responses.map(({ status }) => status)).toEqual(products.map(() => 200));
-		expect((await shop.get(id, user)).body.lines).toHaveLength(20);
+		expect((await shop.get(id, user)).body.lines).toHaveLength(80);
 	});
 });
 
