@@ -50,12 +50,13 @@ const FREE = sql(
 	where k.user_id = w.user_id and k.action = w.action and k.key = w.key
 		and k.created_at < now() - ${RETENTION}`,
 );
-/** Stores responses. Migrations name the column `answer`. */
+/** Stores the first response of each request. Migrations name the column `answer`. */
 const STORE = sql(
-	"idempotency_keep",
+	"idempotency_store",
 	`update idempotency_keys k set status = w.status, answer = w.answer
 	from ${REQUESTS}, $4::int[], $5::json[]) as w (user_id, action, key, status, answer)
-	where k.user_id = w.user_id and k.action = w.action and k.key = w.key`,
+	where k.user_id = w.user_id and k.action = w.action and k.key = w.key and k.status is null
+	returning k.key`,
 );
 /** Maximum number of keys that {@link pruneKeys} removes at once. */
 export const PRUNE_BATCH_SIZE = 1000;
@@ -156,12 +157,7 @@ export async function storeResponses(
 	queryable: Queryable,
 	responses: readonly KeyedResponse[],
 ): Promise<readonly KeyedResponse[]> {
-	const requests = responses.map(({ request }) => request);
-	const [statuses, bodies] = [
-		responses.map(({ status }) => status),
-		responses.map(({ body }) => JSON.stringify(body)),
-	];
-	await queryable.query(STORE, [...columns(requests), statuses, bodies]);
+	await store(queryable, responses);
 	return responses;
 }
 export async function storeResponse(
@@ -170,7 +166,30 @@ export async function storeResponse(
 	status: number,
 	body: unknown,
 ): Promise<void> {
-	await storeResponses(queryable, [{ request, status, body }]);
+	await store(queryable, [{ request, status, body }]);
+}
+/** Returns the number of requests that had no response yet. */
+async function store(queryable: Queryable, responses: readonly KeyedResponse[]): Promise<number> {
+	const requests = responses.map(({ request }) => request);
+	const [statuses, bodies] = [
+		responses.map(({ status }) => status),
+		responses.map(({ body }) => JSON.stringify(body)),
+	];
+	return (await queryable.query(STORE, [...columns(requests), statuses, bodies])).length;
+}
+/**
+ * Stores a response, unless a concurrent request with the same key has stored one.
+ * @returns undefined if this response is the stored one, otherwise the result of the other request
+ * @throws the error of the other request
+ */
+export async function storeOrReplay<T>(
+	queryable: Queryable,
+	meta: Meta,
+	response: KeyedResponse,
+): Promise<T | undefined> {
+	if ((await store(queryable, [response])) > 0) return undefined;
+	const earlier = await findKey(queryable, response.request);
+	return earlier && replayResponse<T>(meta, earlier);
 }
 /** Converts a contract error into a response to store; later requests receive the same error. */
 export function errorResponse(error: Error): { status: number; body: object } {

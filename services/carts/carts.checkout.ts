@@ -10,7 +10,7 @@ import {
 	keyedRequest,
 	replayResponse,
 	type StoredResponse,
-	storeResponse,
+	storeOrReplay,
 } from "../../lib/idempotency/idempotency.ts";
 import { toMinorUnits } from "../../lib/money/currency.ts";
 import type { Database } from "../../lib/persistence/database.ts";
@@ -174,15 +174,19 @@ async function placeOrder(
 	} catch (error) {
 		if (isUnavailable(error)) throw commonError("SERVICE_UNAVAILABLE");
 		if (keyed && error instanceof Error) {
-			const { status, body } = errorResponse(error);
-			if (status < 500) await storeResponse(db, keyed, status, body);
+			const response = errorResponse(error);
+			const other =
+				response.status < 500 &&
+				(await storeOrReplay<Order>(db, ctx.meta, { request: keyed, ...response }));
+			if (other) return withToken(self, cart, other);
 		}
 		throw error;
 	}
-	// A pending order without a payment to confirm has no response to keep yet.
-	if (keyed && (order.status !== "pending" || order.payment))
-		await storeResponse(db, keyed, 201, order);
-	return withToken(self, cart, order);
+	// A pending order without a payment to confirm has no response to store yet.
+	const isFinal = order.status !== "pending" || order.payment;
+	const response = keyed && isFinal && { request: keyed, status: 201, body: order };
+	const other = response && (await storeOrReplay<Order>(db, ctx.meta, response));
+	return withToken(self, cart, other || order);
 }
 
 /** Adds the token of a guest's order, which is not stored. */

@@ -1,3 +1,4 @@
+import { setTimeout as delay } from "node:timers/promises";
 import { expect, test } from "@jest/globals";
 import { v7 as uuid } from "uuid";
 import type { Poller } from "../../lib/async/poller.ts";
@@ -127,6 +128,23 @@ test("a refund that payments refuses fails, and its pieces can be refunded again
 	steps.refund = () => done;
 	await refund(3);
 	expect(await refunds()).toEqual(["6.67 failed", "10 done"]);
+});
+
+test("concurrent requests with one Idempotency-Key refund once and return one response", async () => {
+	const { refund, refunds } = await placed();
+	const idempotency_key = uuid();
+	let calls = 0;
+	// One request completes while the first call of payments is in progress.
+	steps.refund = async () => {
+		if (calls++ === 0) await delay(200);
+		return done;
+	};
+	const keyed = [1, 2, 3].map(() => refund(1, {}, { idempotency_key }));
+	const first = await Promise.race(keyed);
+	await refund(1);
+	expect(await Promise.all(keyed)).toEqual([first, first, first]);
+	expect(await refund(1, {}, { idempotency_key })).toEqual(first);
+	expect(await refunds()).toEqual(["3.33 done", "3.34 done"]);
 });
 
 test("a repeated Idempotency-Key continues the refund of the first request", async () => {

@@ -9,7 +9,7 @@ import {
 	errorResponse,
 	keyedRequest,
 	replayResponse,
-	storeResponse,
+	storeOrReplay,
 } from "../../lib/idempotency/idempotency.ts";
 import type { Database, Queryable, Tx } from "../../lib/persistence/database.ts";
 import { isUuid, newId } from "../../lib/persistence/id.ts";
@@ -67,7 +67,9 @@ export function createRefunds({ db, call, logger }: Dependencies) {
 			? contractError(orders, "NOT_REFUNDABLE", undefined, outcome?.detail)
 			: undefined;
 		const response = error ? errorResponse(error) : { status: 201, body: { ...order, refunds } };
-		if (request) await storeResponse(db, request, response.status, response.body);
+		const other =
+			request && (await storeOrReplay<RefundedOrder>(db, meta, { request, ...response }));
+		if (other) return other;
 		if (error) throw error;
 		return { ...order, refunds };
 	}

@@ -74,7 +74,7 @@ test("an order is one trace from the request to the e-mail", async () => {
 		"    inventory internal inventory.reserve",
 		"      inventory client reserve_new",
 		"    orders client idempotency_find",
-		"    orders client idempotency_keep",
+		"    orders client idempotency_store",
 		"    orders client place",
 		"    orders internal saga",
 		"      orders client complete",
