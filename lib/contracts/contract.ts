@@ -53,8 +53,9 @@ export interface ActionContract {
 	/**
 	 * A GET returns an ETag and supports If-None-Match. A change supports If-Match; its handler reads
 	 * `meta.if_match`. The tag is that of the body, unless the handler sets the header ETag.
+	 * "if-match": a POST that supports If-Match, for the tag of the resource at its path.
 	 */
-	readonly etag?: true;
+	readonly etag?: true | "if-match";
 	/**
 	 * Responds with Server-Sent Events; `returns` is an `eventStreamPage`. The gateway polls the
 	 * `versionsOf` action `watch` and calls this action again after a change.
@@ -78,6 +79,13 @@ export interface ActionContract {
 	 * requests without a valid access token.
 	 */
 	readonly strict?: true | "guests";
+	/**
+	 * Errors that count as a wrong secret if the request contains the secret of a guest, so that an
+	 * address can try few codes or cards.
+	 */
+	readonly guesses?: readonly string[];
+	/** The result contains a secret: caches must not store the response. */
+	readonly secret?: true;
 	/**
 	 * When to respond early with 202 and the current state. "on request": `Prefer: respond-async`.
 	 */

@@ -25,6 +25,7 @@ export const auth = contract({
 			repeatable:
 				"a repeated request opens another session; responses with tokens are never stored",
 			strict: true,
+			secret: true,
 			auth: "anyone",
 			params: {
 				email: { type: "email", max: 254, normalize: true },
@@ -43,6 +44,7 @@ export const auth = contract({
 			rest: "POST /auth/refresh",
 			repeatable: "a refresh token is valid once",
 			auth: "anyone",
+			secret: true,
 			params: { refresh_token },
 			returns: object(tokens),
 			throws: ["UNAUTHENTICATED"],

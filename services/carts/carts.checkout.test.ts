@@ -120,6 +120,22 @@ describe("a checkout", () => {
 		expect(shop.orders.requests.get(body.id)?.payment_token).toBe("pm_1");
 	});
 
+	test("with If-Match takes effect only if nothing has changed the cart since", async () => {
+		const { id, buyer, checkout } = await shop.userCart();
+		const tag = (await shop.get(id, buyer)).headers.get("etag")!;
+		const changed = await shop.patch(id, buyer, { email: "other@example.com" });
+		const key = { "idempotency-key": uuid() };
+		const stale = await checkout(undefined, { ...key, "if-match": tag });
+		expect([stale.status, stale.body.code]).toEqual([412, "PRECONDITION_FAILED"]);
+		expect((await checkout(undefined, { "if-match": "nonsense" })).body.code).toBe("BAD_HEADER");
+		const current = { ...key, "if-match": changed.headers.get("etag")! };
+		const placed = await checkout(undefined, current);
+		expect([placed.status, placed.headers.get("etag")]).toEqual([201, null]);
+		// The checkout has changed the cart, but its response is repeated.
+		const { status, body } = await checkout(undefined, current);
+		expect([status, body]).toEqual([201, placed.body]);
+	});
+
 	test("of a completed cart is rejected with its order; other changes too", async () => {
 		const { id, buyer, product, checkout } = await shop.userCart();
 		const { id: order_id } = (await checkout()).body;

@@ -21,7 +21,7 @@ import { createOrderToken } from "../../lib/security/order-token.ts";
 import { accessibleCart, type Self as Changes, chooseVariant } from "./carts.changes.ts";
 import { carts } from "./carts.contract.ts";
 import { type Evaluation, problemsOf } from "./carts.evaluation.rules.ts";
-import type { PlaceRequest, StoredCart } from "./carts.rules.ts";
+import { assertIfMatch, type PlaceRequest, type StoredCart } from "./carts.rules.ts";
 import type { Order, Settlement } from "./carts.settlement.ts";
 import { openView, toPlaceRequest } from "./carts.view.rules.ts";
 
@@ -93,6 +93,7 @@ async function prepare(self: Self, ctx: CheckoutCtx, cart: StoredCart): Promise<
 	const { expected_total, payment_method, payment_token = "tok_ok" } = ctx.params;
 	if (status === "completed") throwError(carts, "CART_COMPLETED", { order_id });
 	if (status !== "open") throwError(carts, "CART_NOT_OPEN", { status });
+	assertIfMatch(cart, ctx.meta.if_match);
 	if (cart.lines.length === 0) throwError(carts, "CART_EMPTY");
 	if (currency !== null) assertDecimals("expected_total", expected_total, currency);
 	const evaluation = await self.evaluator.evaluate(cart, false);

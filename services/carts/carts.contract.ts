@@ -28,6 +28,7 @@ export const carts = contract({
 			repeatable: "an unused cart expires",
 			auth: "anyone",
 			strict: "guests",
+			secret: true,
 			status: 201,
 			params: {
 				currency: {
@@ -103,6 +104,7 @@ export const carts = contract({
 			rest: "PATCH /carts/:id",
 			auth: "anyone",
 			...token,
+			guesses: ["COUPON_UNKNOWN"],
 			etag: true,
 			params: {
 				...id,
@@ -136,6 +138,8 @@ export const carts = contract({
 			rest: "POST /carts/:id/checkout",
 			auth: "anyone",
 			...token,
+			guesses: ["PAYMENT_DECLINED", "COUPON_UNKNOWN"],
+			etag: "if-match",
 			status: 201,
 			idempotent: true,
 			params: {
@@ -180,6 +184,7 @@ export const carts = contract({
 				"ORDER_TOO_LARGE",
 				"IDEMPOTENCY_KEY_IN_USE",
 				"IDEMPOTENCY_KEY_REUSED",
+				"PRECONDITION_FAILED",
 			],
 		},
 		remove: {

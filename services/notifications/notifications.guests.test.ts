@@ -199,6 +199,24 @@ test("mails an event to a guest once, and a later one to the account", async () 
 	).rejects.toMatchObject({ type: "NOTIFICATION_NOT_FOUND" });
 });
 
+test("drops mails about cancelled orders of guests above the quota of an address", async () => {
+	const email = `${uuid()}@guests.example.com`;
+	const ids = Array.from({ length: 12 }, () => order(null, { email }).order_id);
+	const reason = "PAYMENT_DECLINED";
+	for (const id of ids)
+		await mail.publishForOrder("order.cancelled", id, { ...eventOf(id, null), email, reason });
+	await eventually(async () => {
+		const rows = await mail.shop.databases.query<Message>(
+			"notifications",
+			"select status from messages where data ->> 'order_id' = any($1)",
+			[ids],
+		);
+		const statuses = rows.map(({ status }) => status).sort();
+		expect(statuses).toEqual([...Array(2).fill("failed"), ...Array(10).fill("sent")]);
+	});
+	expect(received(email)).toHaveLength(10);
+});
+
 /** Queues the message about a refund of late money, whose event contains no address. */
 const queueLateRefund = (order_id: string, age = "0 minutes") =>
 	mail.shop.databases.query(

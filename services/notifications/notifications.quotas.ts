@@ -1,6 +1,6 @@
 import type { Queryable } from "../../lib/persistence/database.ts";
 import { digest } from "../../lib/security/secret-token.ts";
-import { quotas } from "./notifications.rules.ts";
+import { quotaOf } from "./notifications.rules.ts";
 import { COUNT_AGAINST_QUOTA, type DueMessage, QUOTA_WAIT } from "./notifications.statements.ts";
 
 /** `send`: within the quota. `drop`: never send. A number: seconds until the quota starts again. */
@@ -12,11 +12,12 @@ type QuotaDecision = "send" | "drop" | number;
  */
 export async function applyQuota(
 	db: Queryable,
-	{ id, template, counted }: Pick<DueMessage, "id" | "template" | "counted">,
+	message: Pick<DueMessage, "id" | "template" | "user_id" | "counted">,
 	address: string,
 ): Promise<QuotaDecision> {
+	const { id, template, counted } = message;
 	if (counted) return "send";
-	const { mails, hours, overflow } = quotas[template];
+	const { mails, hours, overflow } = quotaOf(message);
 	const recipient = digest(address);
 	const rows = await db.query(COUNT_AGAINST_QUOTA, [id, recipient, template, mails, hours]);
 	if (rows.length > 0) return "send";

@@ -210,7 +210,12 @@ interface Quota {
 }
 const accountQuota: Quota = { mails: 5, hours: 1, overflow: "drop" };
 const orderQuota: Quota = { mails: 100, hours: 1, overflow: "wait" };
-export const quotas: { readonly [T in Template]: Quota } = {
+/**
+ * A guest can enter the address of another person, and each declined card cancels an order. The
+ * guest has already received that response.
+ */
+const guestCancellationQuota: Quota = { mails: 10, hours: 1, overflow: "drop" };
+const quotas: { readonly [T in Template]: Quota } = {
 	welcome: accountQuota,
 	verify_email: accountQuota,
 	password_reset: accountQuota,
@@ -222,6 +227,14 @@ export const quotas: { readonly [T in Template]: Quota } = {
 	order_cancelled: orderQuota,
 	late_payment_refunded: orderQuota,
 };
+export const quotaOf = ({
+	template,
+	user_id,
+}: {
+	readonly template: Template;
+	readonly user_id: string | null;
+}): Quota =>
+	template === "order_cancelled" && user_id === null ? guestCancellationQuota : quotas[template];
 
 /** The page of a guest's order. */
 export const buildOrderLink = (publicUrl: string, order_id: string, token: string): string =>

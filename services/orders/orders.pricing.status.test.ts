@@ -77,7 +77,7 @@ test("another error of a service is no outage", async () => {
 	await expect(pricing.isConfigured()).rejects.toMatchObject({ type: "VALIDATION_ERROR" });
 });
 
-test("an outage rejects a batch of orders; another error is thrown, so that it is split", async () => {
+test("an outage rejects a batch of orders; another error is thrown, which splits it", async () => {
 	results["tax.status"] = { enabled: true, prices_include_tax: true };
 	const line = { name: "Tea", quantity: 1, unit_price: 10, line_total: 10 };
 	const batch = ["p1", "p2"].map((product_id) => ({

@@ -130,7 +130,7 @@ test("a refund that payments refuses fails, and its pieces can be refunded again
 	expect(await refunds()).toEqual(["6.67 failed", "10 done"]);
 });
 
-test("concurrent requests with one Idempotency-Key refund once and return one response", async () => {
+test("concurrent requests with one Idempotency-Key return one response", async () => {
 	const { refund, refunds } = await placed();
 	const idempotency_key = uuid();
 	let calls = 0;

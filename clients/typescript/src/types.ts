@@ -46,7 +46,7 @@ type OptionsOf<A> = RequestOptions &
 				readonly respondAsync?: boolean;
 			}
 		: unknown) &
-	(A extends { etag: true; status?: unknown }
+	(A extends { etag: true | "if-match"; status?: unknown }
 		? {
 				/** ETag of the version that may be changed: PRECONDITION_FAILED if there is a newer one. */
 				readonly ifMatch?: string;

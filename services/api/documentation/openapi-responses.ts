@@ -68,7 +68,7 @@ export function success(
 				...(paged || isList(method, returns) ? ["X-Total-Count"] : []),
 				...(paged ? ["Link"] : []),
 				...(isSearch(returns) ? ["X-Search-Corrected"] : []),
-				...(etag ? ["ETag"] : []),
+				...(etag === true ? ["ETag"] : []),
 			),
 			content,
 		},
@@ -81,7 +81,7 @@ export function success(
 					},
 				}
 			: {}),
-		...(etag && method === "GET"
+		...(etag === true && method === "GET"
 			? { 304: { description: "Not Modified", headers: headers("ETag") } }
 			: {}),
 	};

@@ -154,8 +154,13 @@ helmet({
 	() => undefined,
 );
 
-/** A response to a request with a secret in a header that shared caches do not know. */
 const PRIVATE = { "Cache-Control": "no-store" };
+/**
+ * Whether caches must not store the response: it contains a secret, or depends on a header with a
+ * secret, which shared caches do not know.
+ */
+const isPrivate = ({ $alias }: Request): boolean =>
+	$alias?.contract?.token !== undefined || $alias?.contract?.secret === true;
 
 /** Writes the head of a response, with the headers that every response has. */
 export function writeHead(
@@ -172,7 +177,7 @@ export function writeHead(
 		"X-Process-Time": (performance.now() - req.startedAt).toFixed(3),
 		...(gateway.listener.closing ? { Connection: "close" } : {}),
 		...req.limit,
-		...(req.$alias?.contract?.token ? PRIVATE : undefined),
+		...(isPrivate(req) ? PRIVATE : undefined),
 		...headers,
 	});
 }

@@ -132,11 +132,15 @@ export function problemResponse(
 	};
 }
 
+/** Whether a request with a secret failed because of the secret, or of another guess. */
+const isWrongGuess = (req: Request, { status, code }: Problem): boolean =>
+	sendsSecret(req) && (status === 404 || !!req.$alias.contract?.guesses?.includes(code));
+
 /** Sends the response for an error. The access log records the error when the request ends. */
 export function sendProblem(gateway: Gateway, req: Request, res: Response, error: unknown): void {
 	const problem = toProblem(error, req.$alias?.action, req.$alias?.contract?.bodyList);
 	req.failure = { error, code: problem.code };
-	if (problem.status === 404 && sendsSecret(req)) void gateway.rateLimits.countGuess(req.address);
+	if (isWrongGuess(req, problem)) void gateway.rateLimits.countGuess(req.address);
 	if (res.headersSent) {
 		// The head has been sent: closing the connection shows the client that the response is
 		// incomplete.

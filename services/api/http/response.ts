@@ -87,7 +87,9 @@ function shape(req: Request, result: unknown): HttpResponse {
 	const headers = {
 		...location(req, status, result),
 		...(status === 202 && respond_async ? { "Preference-Applied": "respond-async" } : {}),
-		...(contract?.etag && !$responseHeaders?.ETag ? { ETag: etagOf(result as object) } : {}),
+		...(contract?.etag === true && !$responseHeaders?.ETag
+			? { ETag: etagOf(result as object) }
+			: {}),
 		// A list without pages is complete.
 		...(contract?.rest.startsWith("GET ") && Array.isArray(result)
 			? { "X-Total-Count": String(result.length) }

@@ -29,8 +29,30 @@ const parcels = contract({
 			returns,
 		},
 		list: { rest: "GET /parcels", auth: "anyone", params: {}, returns },
+		pack: {
+			rest: "POST /parcels",
+			repeatable: "an unused parcel expires",
+			auth: "anyone",
+			secret: true,
+			params: {},
+			returns,
+		},
+		unlock: {
+			rest: "POST /parcels/:id/unlock",
+			repeatable: "a parcel is unlocked once",
+			auth: "anyone",
+			token: "Parcel-Token",
+			guesses: ["WRONG_CODE"],
+			params: { id: { type: "string" } },
+			returns,
+			throws: ["WRONG_CODE", "PARCEL_LOCKED"],
+		},
 	},
-	errors: { PARCEL_NOT_FOUND: { status: 404, message: "Parcel not found" } },
+	errors: {
+		PARCEL_NOT_FOUND: { status: 404, message: "Parcel not found" },
+		WRONG_CODE: { status: 422, message: "The code is wrong" },
+		PARCEL_LOCKED: { status: 409, message: "The parcel is locked" },
+	},
 });
 interface Caller {
 	readonly meta: { token?: string };
@@ -48,6 +70,9 @@ const open = (env: Record<string, string> = {}, onLog?: (line: string) => void) 
 						ctx.meta.token === SECRET ? received(ctx) : throwError(parcels, "PARCEL_NOT_FOUND"),
 					keep: async (ctx: Caller) => received(ctx),
 					list: async (ctx: Caller) => received(ctx),
+					pack: async () => ({ token: SECRET }),
+					unlock: async (ctx: { params: { id: string } }) =>
+						throwError(parcels, ctx.params.id === "1" ? "WRONG_CODE" : "PARCEL_LOCKED"),
 				} as never,
 			}),
 		],
@@ -85,6 +110,8 @@ test("forbids caches to store responses, also errors", async () => {
 	for (const response of [await read(shop, SECRET), await read(shop), await read(shop, "")])
 		expect(response.headers.get("cache-control")).toBe("no-store");
 	expect((await read(shop, SECRET, "GET /api/parcels")).headers.get("cache-control")).toBeNull();
+	const { headers } = await shop.http("POST /api/parcels", { body: {} });
+	expect(headers.get("cache-control")).toBe("no-store");
 });
 
 test("allows the header in requests from other origins, and documents it", async () => {
@@ -142,6 +169,13 @@ test("limits wrong secrets of an address, and then rejects correct ones as well"
 	jest.spyOn(Date, "now").mockReturnValue(now + 61_000);
 	expect((await right()).status).toBe(200);
 	jest.restoreAllMocks();
+});
+
+test("counts the errors that an action declares as guesses, like wrong secrets", async () => {
+	const shop = await open({ RATE_LIMIT_ENABLED: "true", RATE_LIMIT_STRICT_PER_MINUTE: "3" });
+	const unlock = (id: string) => read(shop, SECRET, `POST /api/parcels/${id}/unlock`);
+	expect(await repeat(5, () => unlock("2"))).toEqual([409, 409, 409, 409, 409]);
+	expect(await repeat(4, () => unlock("1"))).toEqual([422, 422, 422, 429]);
 });
 
 test("a contract cannot cache results that depend on a secret", () => {
