@@ -30,8 +30,11 @@ import * as statements from "./promotions.statements.ts";
 /** Lifetime of a cached result in milliseconds. A change invalidates it at once. */
 const CACHE_TTL_MS = 60_000;
 const MAX_EXPIRY_INTERVAL_MS = 10_000;
-/** Characters of the conditions of all automatic promotions that have not ended. */
-const MAX_CONDITIONS_LENGTH = 400_000;
+/**
+ * Bytes of the names and conditions of all automatic promotions that have not ended: they fit into
+ * the smallest message that NATS must accept.
+ */
+const MAX_AUTOMATIC_BYTES = 400_000;
 
 type RedemptionAuditRow = { order_id: string; status: Status; uses: Use[] };
 
@@ -58,8 +61,8 @@ export default defineService(promotions)({
 		async assertFewAutomatic(tx: Tx, changed: Promotion): Promise<void> {
 			if (changed.code !== null) return;
 			await tx.query(statements.LOCK_AUTOMATIC);
-			const [all] = await tx.query<{ count: number; length: number }>(statements.MEASURE_AUTOMATIC);
-			if (all!.count > MAX_AUTOMATIC || all!.length > MAX_CONDITIONS_LENGTH)
+			const [all] = await tx.query<{ count: number; bytes: number }>(statements.MEASURE_AUTOMATIC);
+			if (all!.count > MAX_AUTOMATIC || all!.bytes > MAX_AUTOMATIC_BYTES)
 				throwError(promotions, "TOO_MANY_AUTOMATIC");
 		},
 	},

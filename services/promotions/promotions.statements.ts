@@ -74,9 +74,10 @@ export const LOCK_AUTOMATIC = sql(
 	"select pg_advisory_xact_lock(hashtext('promotions.automatic'))",
 );
 
-/** Number of automatic promotions that have not ended, and the length of their conditions. */
+/** Number of automatic promotions that have not ended, and the bytes of their texts. */
 export const MEASURE_AUTOMATIC = sql(
 	"measure_automatic",
-	`select count(*) as count, coalesce(sum(length(conditions::text)), 0) as length
+	`select count(*) as count,
+		coalesce(sum(octet_length(conditions::text) + octet_length(name)), 0) as bytes
 	from promotions where code is null and ${HAS_NOT_ENDED}`,
 );

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
 import { v7 as uuid } from "uuid";
 import { MAX_AUTOMATIC } from "../../lib/pricing/limits.ts";
+import { LEAST_MAX_PAYLOAD } from "../../lib/resilience/message-size.ts";
 import { admin, asAdmin, type Shop, startShop } from "../../test/support/shop.ts";
 import { newOrder, promotionsOf, tenPercent, times } from "./test/commands.ts";
 
@@ -320,6 +321,15 @@ test("limits the automatic promotions, which all carts are priced with", async (
 	for (let i = 0; i < 9; i++) long.push((await create({ conditions })).id);
 	await expect(create({ conditions })).rejects.toMatchObject(tooMany);
 	for (const id of long) await update(id, { code: newCode() });
+	// The limit is one of bytes: one message contains all of them.
+	const branches = Array.from({ length: 100 }, (_, i) => `${"厨".repeat(97)}${100 + i}`);
+	const wide = times(14, () => create({ conditions: { categories: branches } }));
+	const results = await Promise.allSettled(wide);
+	expect(results.filter(({ status }) => status === "fulfilled")).toHaveLength(13);
+	const message = JSON.stringify(await automatic());
+	expect(Buffer.byteLength(message)).toBeLessThan(LEAST_MAX_PAYLOAD);
+	for (const result of results)
+		if (result.status === "fulfilled") await update(result.value.id, { code: newCode() });
 	const existing = (await automatic()).length;
 	for (let i = existing; i < MAX_AUTOMATIC - 1; i++) await create();
 	const last = await Promise.allSettled(times(10, () => create()));
