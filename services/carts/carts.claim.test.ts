@@ -117,3 +117,17 @@ test("leaves carts in different currencies, and carts that are completed", async
 	await guest.checkout();
 	expect((await claim(guest.id, user.buyer, guest.buyer)).body.code).toBe("CART_NOT_OPEN");
 });
+
+test("an empty cart takes the currency of the lines, also if another one was chosen", async () => {
+	const user = shop.user();
+	const mine = await shop.open(user, { currency: "USD" });
+	const { cart, headers } = await shop.guest();
+	const product = shop.product();
+	await shop.put(cart.id, { headers: headers! }, product, 1);
+	const claimed = await shop.http(`POST /api/carts/${cart.id}/claim`, { ...user, headers });
+	expect(claimed.body).toMatchObject({ id: mine.id, currency: "EUR" });
+	// Without the lines, the next one decides again.
+	await shop.put(mine.id, user, product, 0);
+	const dollars = await shop.put(mine.id, user, shop.product({ currency: "USD" }), 1);
+	expect([dollars.status, dollars.body.currency]).toEqual([200, "USD"]);
+});

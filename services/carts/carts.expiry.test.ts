@@ -1,4 +1,4 @@
-import { expect, test } from "@jest/globals";
+import { describe, expect, test } from "@jest/globals";
 import { DELETE_EXPIRED } from "./carts.statements.ts";
 import { cartShop } from "./test/cart-shop.ts";
 
@@ -105,4 +105,24 @@ test("deletes expired and completed carts in batches, but none in checkout", asy
 	expect([...batches.flat(), ...rest].sort()).toEqual([open.id, completed.id].sort());
 	expect((await completing.get()).status).toBe("completing");
 	expect((await current.get()).status).toBe("open");
+});
+
+describe("with a lifetime of one day", () => {
+	const shortLived = cartShop({ CART_TTL_DAYS: "1" });
+	test("each change and read extends it", async () => {
+		const { id, get, buyer, product } = await shortLived.userCart();
+		const hoursLeft = ({ expires_at }: { expires_at: string }) =>
+			Math.round((Date.parse(expires_at) - Date.now()) / 3_600_000);
+		const shorten = () =>
+			shortLived.shop.databases.query(
+				"carts",
+				"update carts set expires_at = now() + interval '1 hour' where id = $1",
+				[id],
+			);
+		await shorten();
+		expect(hoursLeft((await shortLived.put(id, buyer, product, 3)).body)).toBe(24);
+		await shorten();
+		await get();
+		expect(hoursLeft(await get())).toBe(24);
+	});
 });

@@ -31,7 +31,7 @@ export const mergeIntoAccount = (
 				await store.assign(tx, id, user_id);
 				return id;
 			}
-			await store.saveIn(tx, other, merge(found, other));
+			await moveLines(store, tx, found, other);
 			await store.markMerged(tx, id, other.id, null);
 			return other.id;
 		}),
@@ -59,8 +59,24 @@ export async function reopenIn(
 	const { cart, other } = await store.lockPair(tx, found.id, found.user_id);
 	if (cart?.status !== "completing" || cart.order_id !== order_id) return;
 	if (!other) return store.reopen(tx, cart, reason);
-	if (haveSameCurrency(cart, other)) await store.saveIn(tx, other, merge(cart, other));
+	if (haveSameCurrency(cart, other)) await moveLines(store, tx, cart, other);
 	await store.markMerged(tx, cart.id, other.id, reason);
+}
+
+/**
+ * Moves the contents of a locked cart to another one. An empty cart takes the currency of the
+ * lines, even if its owner had chosen another one.
+ */
+async function moveLines(
+	store: CartStore,
+	tx: Tx,
+	from: StoredCart,
+	into: StoredCart,
+): Promise<void> {
+	const merged = merge(from, into);
+	await store.saveIn(tx, into, merged);
+	if (merged.currency !== into.currency)
+		await store.setCurrencyChosen(tx, into.id, from.is_currency_chosen);
 }
 
 const UNIQUE_VIOLATION = "23505";

@@ -11,7 +11,8 @@ const EXISTS = "(status <> 'open' or expires_at > now())";
  * changes write no index entry.
  */
 const extended = (days: string) => `case
-		when c.expires_at < now() + make_interval(days => ${days}) - interval '1 day'
+		when c.expires_at < now() + make_interval(days => ${days})
+			- least(interval '1 day', make_interval(days => ${days}) / 10)
 		then now() + make_interval(days => ${days}) else c.expires_at end`;
 
 /** Carts that have not expired. */
@@ -64,6 +65,10 @@ export const SAVE = sql(
 		quote = w.quote, expires_at = ${extended("w.days")}, updated_at = now()
 	from w where c.id = w.id
 	returning c.id, c.version, c.expires_at, c.updated_at`,
+);
+export const SET_CURRENCY_CHOSEN = sql(
+	"set_currency_chosen",
+	"update carts set is_currency_chosen = $2 where id = $1",
 );
 /** Stores the prices that the buyer has seen. The version remains: the buyer changed nothing. */
 export const MARK_SEEN = sql(

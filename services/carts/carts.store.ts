@@ -140,6 +140,11 @@ export function createCartStore({ db, days, settleSeconds, wakeRelay }: Options)
 			await saveAll(tx, [{ cart, contents }]);
 		},
 
+		/** Records whether the owner of a locked cart has chosen its currency. */
+		async setCurrencyChosen(tx: Tx, id: string, is_chosen: boolean): Promise<void> {
+			await tx.query(statements.SET_CURRENCY_CHOSEN, [id, is_chosen]);
+		},
+
 		/** Whether less than half of the lifetime of a used cart is left. */
 		isAging: (cart: StoredCart): boolean =>
 			cart.lines.length > 0 &&
