@@ -37,27 +37,41 @@ interface Defaults<S> {
 	readonly ifUnknown?: S;
 	/** During an outage before the first status; else it throws. */
 	readonly ifUnavailable?: S;
+	/** Whether a status may be used during an outage although rows have changed since; by default. */
+	isUsable?(outdated: S): boolean;
 }
 /**
  * Caches the status of a service in this process, until a row of the service changes. During an
- * outage, its last status remains valid, because nothing can change it.
+ * outage, its last status remains valid, because nothing can change it; a row may have changed
+ * before.
  */
 export function cachedStatus<S>(
 	broker: ServiceBroker,
 	service: string,
 	load: () => Promise<S>,
-	{ ifUnknown, ifUnavailable }: Defaults<S>,
+	{ ifUnknown, ifUnavailable, isUsable = () => true }: Defaults<S>,
 ): () => Promise<S> {
-	const entries = new ValidatedCache<S>(cacheOf(broker), () => STATUS_BYTES, {
-		metrics: metricsOf(broker),
-	});
-	let last = ifUnavailable;
+	const cache = cacheOf(broker);
+	const entries = new ValidatedCache<S>(cache, () => STATUS_BYTES, { metrics: metricsOf(broker) });
+	/** The last status, with the version of the rows before it was loaded. */
+	let last: { readonly status: S; readonly version?: string | undefined } | undefined =
+		ifUnavailable === undefined ? undefined : { status: ifUnavailable };
+	async function loadStatus(): Promise<S> {
+		const version = await cache.version(service);
+		const status = await load();
+		last = { status, version };
+		return status;
+	}
+	const isCurrent = async (version: string | undefined) => {
+		const current = await cache.version(service);
+		return current === undefined || current === version;
+	};
 	return async () => {
 		try {
-			last = await entries.get(service, "status", MAX_AGE_MS, load);
-			return last;
+			return await entries.get(service, "status", MAX_AGE_MS, loadStatus);
 		} catch (error) {
-			if (last !== undefined && isOutage(error)) return last;
+			if (last && isOutage(error) && (isUsable(last.status) || (await isCurrent(last.version))))
+				return last.status;
 			if (ifUnknown !== undefined && isUnknownAction(error)) return ifUnknown;
 			throw error;
 		}

@@ -9,6 +9,7 @@ const promotion = (conditions: PromotionConditions): PricingPromotion => ({
 const categories = ["Kitchen", "Kitchen/Knives", "Kitchenware", "kitchen / Pots", null];
 const lines = categories.map((category, i) => ({
 	...{ product_id: `product-${i}`, quantity: 1, unit_price: 100, category },
+	parent_id: i === 2 ? "parent" : null,
 }));
 
 describe("targetsOf", () => {
@@ -28,6 +29,7 @@ describe("targetsOf", () => {
 			{ product_ids: ["product-4"], categories: ["Kitchenware"] },
 			[2, 4],
 		],
+		["variants of a parent", { product_ids: ["parent", "product-0"] }, [0, 2]],
 		["no line for an empty list", { product_ids: [] }, []],
 	])("matches %s", (_, conditions, expected) => {
 		expect(targetsOf(promotion(conditions), lines)).toEqual(expected);

@@ -31,8 +31,8 @@ export function targetsOf(promotion: PricingPromotion, lines: readonly PricingLi
 	const products = new Set(product_ids);
 	const branches = new Set(categories.map(categoryKey));
 	return positions.filter((position) => {
-		const { product_id, category } = lines[position]!;
-		if (products.has(product_id)) return true;
+		const { product_id, category, parent_id } = lines[position]!;
+		if (products.has(product_id) || (parent_id && products.has(parent_id))) return true;
 		if (category === null || branches.size === 0) return false;
 		return branchesOf(category).some((branch) => branches.has(branch));
 	});

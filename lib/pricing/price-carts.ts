@@ -13,6 +13,8 @@ export interface CartToPrice {
 		/** Major units. */
 		readonly unit_price: number;
 		readonly category: string | null;
+		/** Of a variant. */
+		readonly parent_id?: string | null;
 		/** Grams per piece; 0 if unknown. */
 		readonly weight: number;
 	}[];
@@ -86,11 +88,12 @@ export async function priceCarts(
 
 /** The lines with their prices in minor units. */
 const toPricingLines = ({ currency, lines }: CartToPrice): PricingLine[] =>
-	lines.map(({ product_id, quantity, unit_price, category }) => ({
+	lines.map(({ product_id, quantity, unit_price, category, parent_id = null }) => ({
 		product_id,
 		quantity,
 		unit_price: toMinorUnits(unit_price, currency),
 		category,
+		parent_id,
 	}));
 
 interface Delivery {

@@ -19,6 +19,8 @@ export interface PricingLine {
 	readonly unit_price: number;
 	/** Category path, for promotions. */
 	readonly category: string | null;
+	/** Parent of a variant, for promotions. */
+	readonly parent_id?: string | null;
 }
 /** Sum of the lines before discounts, in minor units. */
 export const subtotalOf = (
@@ -44,9 +46,9 @@ export interface PromotionConditions {
 	/** Minimum of the subtotal of all lines, before discounts, in minor units. */
 	readonly min_subtotal?: number;
 	/**
-	 * Products that the promotion applies to. If `product_ids` or `categories` is present, the
-	 * promotion discounts the lines that match one of them; otherwise all lines together. Free
-	 * shipping requires a matching line. IDs are in lower case.
+	 * Products that the promotion applies to, with the variants of parents. If `product_ids` or
+	 * `categories` is present, the promotion discounts the lines that match one of them; otherwise
+	 * all lines together. Free shipping requires a matching line. IDs are in lower case.
 	 */
 	readonly product_ids?: readonly string[];
 	/** Category branches, case-insensitive: "Kitchen" includes "Kitchen/Knives". */

@@ -66,6 +66,12 @@ export interface PricingSources {
 	/** Methods that deliver each cart, by position. Called only if shipping methods exist. */
 	quoteShipping(carts: CartToQuote[]): Promise<readonly (readonly DeliveryMethod[])[]>;
 }
+/**
+ * Whether prices may depend on a status of tax or shipping that may be outdated, during an outage:
+ * one that is enabled requires the service, while another could omit tax or shipping costs.
+ */
+export const isUsableIfOutdated = ({ enabled }: { readonly enabled: boolean }): boolean => enabled;
+
 /** Maximum number of elements per call. */
 export const MAX_CODES = 20;
 export const MAX_ELEMENTS = 1000;

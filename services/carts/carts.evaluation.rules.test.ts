@@ -20,7 +20,7 @@ const cart = (currency: string, quantity: number): CartContents & { user_id: str
 });
 const product = (currency: string, price: number): Product => ({
 	...{ id: "tower", name: "Tower", category: null, options: null, attributes: {} },
-	...{ variant_count: 0, price, currency },
+	...{ parent_id: null, variant_count: 0, price, currency },
 });
 
 test.each([

@@ -13,6 +13,7 @@ export interface Product {
 	readonly price: number;
 	readonly currency: string;
 	readonly category: string | null;
+	readonly parent_id: string | null;
 	readonly options: object | null;
 	readonly attributes: { readonly [name: string]: unknown };
 	readonly variant_count: number;
@@ -87,6 +88,7 @@ export function toPrice(
 					quantity,
 					unit_price,
 					category: product.category,
+					parent_id: product.parent_id,
 					weight: weightOf(product.attributes),
 				}
 			: [],

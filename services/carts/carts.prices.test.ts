@@ -214,6 +214,15 @@ describe("coupons", () => {
 		expect((await get()).coupon_codes).toEqual([]);
 	});
 
+	test("for a parent discount its variants", async () => {
+		const [code, parent_id] = [unique(), uuid()];
+		await shop.promotion({ code, conditions: { product_ids: [parent_id] } });
+		const { id, user } = await cartOfTwo({ parent_id });
+		await shop.put(id, user, shop.product(), 1);
+		const { body } = await shop.patch(id, user, { coupon_codes: [code] });
+		expect(body).toMatchObject({ subtotal: 30, discount_amount: 2 });
+	});
+
 	test("that end later or are used up become a problem", async () => {
 		const code = unique();
 		const { id: promotion_id } = await shop.promotion({ code, usage_limit: 1 });

@@ -2,13 +2,20 @@ import type { ServiceBroker } from "moleculer";
 import { cachedLookup, cachedStatus } from "../../lib/caching/cached-lookups.ts";
 import type { Call } from "../../lib/contracts/contract.ts";
 import type { Rounding } from "../../lib/pricing/pricing.ts";
-import type { PricingSources, PromotionRecord } from "../../lib/pricing/sources.ts";
+import {
+	isUsableIfOutdated,
+	type PricingSources,
+	type PromotionRecord,
+} from "../../lib/pricing/sources.ts";
 import { isUnavailable } from "../../lib/resilience/outages.ts";
 import type {} from "../orders/orders.contract.ts";
 import type {} from "../promotions/promotions.contract.ts";
 import type {} from "../shipping/shipping.contract.ts";
 import type {} from "../tax/tax.contract.ts";
 import type { Quote } from "./carts.rules.ts";
+
+/** During an outage of tax or shipping. */
+const DEFAULTS = { isUsable: isUsableIfOutdated };
 
 /**
  * The data of other services on which the prices of carts depend. Unlike an order without a cart, a
@@ -33,9 +40,9 @@ export function createSources(
 		resolve: (codes) => byCode(codes.map((code) => code.toLowerCase())),
 		usage: (uses) => call("promotions.usage", { uses }),
 		haveOrdered: (customers) => call("orders.haveOrdered", { customers }),
-		taxStatus: cachedStatus(broker, "tax", () => call("tax.status"), {}),
+		taxStatus: cachedStatus(broker, "tax", () => call("tax.status"), DEFAULTS),
 		calculateTax: (carts) => call("tax.calculate", { carts }),
-		shippingStatus: cachedStatus(broker, "shipping", () => call("shipping.status"), {}),
+		shippingStatus: cachedStatus(broker, "shipping", () => call("shipping.status"), DEFAULTS),
 		quoteShipping: (carts) => call("shipping.quote", { carts }),
 	};
 }

@@ -1,10 +1,12 @@
 import { beforeEach, expect, test } from "@jest/globals";
 import type { ServiceBroker } from "moleculer";
+import { v7 as uuid } from "uuid";
 import { reject } from "../../lib/async/micro-batch.ts";
 import { type Cache, createCache, provideCache } from "../../lib/caching/lease-cache.ts";
 import { memoryStore } from "../../lib/caching/memory-store.ts";
 import type { Call } from "../../lib/contracts/contract.ts";
 import type { Database } from "../../lib/persistence/database.ts";
+import { promotionRecord } from "../../test/support/records.ts";
 import { createOrderPricing } from "./orders.pricing.ts";
 import type { Product } from "./orders.rules.ts";
 
@@ -59,8 +61,19 @@ test("an outage before the first status counts as no promotions, but not as no t
 	results["promotions.automatic"] = failure("SERVICE_NOT_AVAILABLE");
 	expect(await pricing.isConfigured()).toBe(false);
 	results["tax.status"] = failure("SERVICE_NOT_AVAILABLE");
-	await change("tax");
 	expect(await pricing.isConfigured()).toBe(false);
+});
+
+test("a status without tax or shipping is unknown during an outage after a change", async () => {
+	expect(await pricing.isConfigured()).toBe(false);
+	for (const service of ["tax", "shipping"]) {
+		const status = results[`${service}.status`];
+		results[`${service}.status`] = failure("SERVICE_NOT_AVAILABLE");
+		await change(service);
+		await expect(pricing.isConfigured()).rejects.toMatchObject({ type: "SERVICE_NOT_AVAILABLE" });
+		results[`${service}.status`] = status;
+		expect(await pricing.isConfigured()).toBe(false);
+	}
 });
 
 test("an order fails while the status of tax is unknown, unless no node has it", async () => {
@@ -90,4 +103,15 @@ test("an outage rejects a batch of orders; another error is thrown, which splits
 	expect(await pricing.price(batch)).toEqual([reject(outage), reject(outage)]);
 	results["tax.calculate"] = failure("VALIDATION_ERROR");
 	await expect(pricing.price(batch)).rejects.toMatchObject({ type: "VALIDATION_ERROR" });
+});
+
+test("a promotion for a parent applies to its variants", async () => {
+	const parent_id = uuid();
+	results["promotions.automatic"] = [promotionRecord({ conditions: { product_ids: [parent_id] } })];
+	const product = { category: null, parent_id } as unknown as Product;
+	const line = { product_id: "p1", name: "Tea", quantity: 1, unit_price: 10, line_total: 10 };
+	const order = { currency: "EUR", items: [line] };
+	const request = { user_id: "u" };
+	const [priced] = await pricing.price([{ request, order, products: new Map([["p1", product]]) }]);
+	expect(priced).toMatchObject({ discount_amount: 1, total_amount: 9 });
 });

@@ -8,7 +8,7 @@ import type { Database } from "../../lib/persistence/database.ts";
 import { inMajorUnits } from "../../lib/pricing/major-units.ts";
 import { type CartToPrice, type PricingResult, priceCarts } from "../../lib/pricing/price-carts.ts";
 import type { Rounding } from "../../lib/pricing/pricing.ts";
-import { type PricingSources, weightOf } from "../../lib/pricing/sources.ts";
+import { isUsableIfOutdated, type PricingSources, weightOf } from "../../lib/pricing/sources.ts";
 import { isOutage } from "../../lib/resilience/outages.ts";
 import type {} from "../promotions/promotions.contract.ts";
 import type {} from "../shipping/shipping.contract.ts";
@@ -18,7 +18,8 @@ import type { StoredLine } from "./orders.prices.rules.ts";
 import { haveOrdered } from "./orders.queries.ts";
 import type { PricedOrder, Product } from "./orders.rules.ts";
 
-const DISABLED = { enabled: false };
+/** During an outage of tax or shipping. */
+const DEFAULTS = { ifUnknown: { enabled: false }, isUsable: isUsableIfOutdated };
 
 /** An order at catalogue prices, to price with tax, shipping and promotions. */
 export interface OrderToPrice {
@@ -50,11 +51,9 @@ export function createOrderPricing({ broker, call, db, rounding }: Dependencies)
 		resolve: (codes) => call("promotions.resolve", { codes }),
 		usage: (uses) => call("promotions.usage", { uses }),
 		haveOrdered: (customers) => haveOrdered(db, customers),
-		taxStatus: cachedStatus(broker, "tax", () => call("tax.status"), { ifUnknown: DISABLED }),
+		taxStatus: cachedStatus(broker, "tax", () => call("tax.status"), DEFAULTS),
 		calculateTax: (carts) => call("tax.calculate", { carts }),
-		shippingStatus: cachedStatus(broker, "shipping", () => call("shipping.status"), {
-			ifUnknown: DISABLED,
-		}),
+		shippingStatus: cachedStatus(broker, "shipping", () => call("shipping.status"), DEFAULTS),
 		quoteShipping: (carts) => call("shipping.quote", { carts }),
 	};
 
@@ -92,8 +91,9 @@ function toCart({ request, order, products }: OrderToPrice): CartToPrice {
 	return {
 		currency: order.currency,
 		lines: order.items.map(({ product_id, quantity, unit_price }) => {
-			const { category = null, attributes } = products.get(product_id)!;
-			return { product_id, quantity, unit_price, category, weight: weightOf(attributes) };
+			const { category = null, parent_id = null, attributes } = products.get(product_id)!;
+			const weight = weightOf(attributes);
+			return { product_id, quantity, unit_price, category, parent_id, weight };
 		}),
 		user_id: request.user_id,
 		email: null,

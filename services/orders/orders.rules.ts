@@ -25,6 +25,7 @@ export interface Product {
 	/** Undefined if the node of the products service is of an older version. */
 	readonly variant_count?: number;
 	readonly category?: string;
+	readonly parent_id?: string | null;
 	readonly attributes?: { readonly [name: string]: unknown };
 }
 export type Caller = { readonly id: string; readonly role: "user" | "admin" };

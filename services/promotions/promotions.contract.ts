@@ -35,7 +35,9 @@ const conditions = shape({
 	product_ids: {
 		...list({ type: "uuid" }, { min: 1, max: 100 }),
 		optional: true,
-		description: "The promotion discounts only these products, and the categories' products",
+		description:
+			"The promotion discounts only these products, with the variants of parents, and the " +
+			"categories' products",
 	},
 	categories: {
 		...list({ type: "string", min: 1, max: 100, trim: true }, { min: 1, max: 100 }),
