@@ -8,8 +8,9 @@ export interface Saga {
 	/** Fencing token: each claim increments it, and the store rejects writes with an older one. */
 	readonly attempt: number;
 	/**
-	 * Epoch milliseconds; afterwards the saga executes no further steps and is compensated. A resumed
-	 * saga has a new deadline: the time that it waited does not count.
+	 * Epoch milliseconds; afterwards an inconclusive call of a step is not repeated, and the saga is
+	 * compensated. A step that succeeds at once is also executed later, such as after an outage of
+	 * all nodes. A resumed saga has a new deadline: the time that it waited does not count.
 	 */
 	readonly deadline: number;
 	/** Reason of the compensation. */

@@ -328,7 +328,8 @@ export const settings = shape({
 		convert: true,
 		default: 30000,
 		description:
-			"Milliseconds that the steps of an order are retried before the order is cancelled",
+			"Milliseconds after which failing steps of an order are no longer retried, and the order " +
+			"is cancelled",
 	},
 	PAYMENT_PROVIDER: {
 		type: "string",

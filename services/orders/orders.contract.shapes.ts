@@ -51,7 +51,9 @@ export const order = shape({
 	email: {
 		type: "string",
 		nullable: true,
-		description: "Address for messages; null for that of the account",
+		description:
+			"Address of a guest, to which messages are sent, or contact address of a user, whose " +
+			"messages go to the address of the account; null if there is none",
 	},
 	status,
 	items: list(object(line)),
