@@ -297,6 +297,14 @@ export const settings = shape({
 		description:
 			"Country (ISO 3166-1 alpha-2) of tax and shipping methods until a buyer gives an address",
 	},
+	REQUIRE_ADDRESS: {
+		type: "boolean",
+		convert: true,
+		default: false,
+		description:
+			"Whether `POST /orders` requires a structured address once there are tax rates or shipping " +
+			"methods; otherwise an address as text, or none, is one in SHOP_COUNTRY",
+	},
 	PRICES_INCLUDE_TAX: {
 		type: "boolean",
 		convert: true,

@@ -210,7 +210,6 @@ export const carts = contract({
 		CART_EMPTY: { status: 409, message: "The cart is empty" },
 		CART_FULL: { status: 409, message: "A cart cannot contain more than 100 products" },
 		EMAIL_REQUIRED: { status: 409, message: "A guest needs an e-mail address to order" },
-		ADDRESS_REQUIRED: { status: 409, message: "The cart needs a shipping address" },
 		PRICE_CHANGED: { status: 409, message: "The total is higher than expected" },
 		COUPON_UNKNOWN: { status: 422, message: "The coupon code is unknown or has expired" },
 	},

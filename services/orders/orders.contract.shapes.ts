@@ -223,6 +223,7 @@ export const orderEvent = shape({
 
 /** Reasons why an order is not placed or is cancelled at once, with or without a cart. */
 export const placementErrors = {
+	ADDRESS_REQUIRED: { status: 409, message: "A shipping address with its country is required" },
 	CHOOSE_VARIANT: { status: 409, message: "The product has variants: order one of them" },
 	COUPON_USED_UP: { status: 409, message: "A promotion of the order is used up" },
 	METHOD_UNAVAILABLE: {

@@ -65,6 +65,7 @@ export const orders = contract({
 				"OUT_OF_STOCK",
 				"PAYMENT_DECLINED",
 				"PAYMENT_EXPIRED",
+				"ADDRESS_REQUIRED",
 				"UNDELIVERABLE",
 				"ORDER_CANCELLED",
 				"ORDER_TOO_LARGE",

@@ -1,7 +1,8 @@
 import { beforeEach, expect, test } from "@jest/globals";
 import type { ServiceBroker } from "moleculer";
 import { v7 as uuid } from "uuid";
-import { reject } from "../../lib/async/micro-batch.ts";
+import type { Address } from "../../lib/addresses/address.ts";
+import { Rejection, reject } from "../../lib/async/micro-batch.ts";
 import { type Cache, createCache, provideCache } from "../../lib/caching/lease-cache.ts";
 import { memoryStore } from "../../lib/caching/memory-store.ts";
 import type { Call } from "../../lib/contracts/contract.ts";
@@ -14,7 +15,9 @@ let cache: Cache;
 /** Results of the services; an error is thrown. */
 let results: Record<string, unknown>;
 let calls: string[];
-let pricing: ReturnType<typeof createOrderPricing>;
+type Pricing = ReturnType<typeof createOrderPricing>;
+let create: (requireAddress: boolean) => Pricing;
+let pricing: Pricing;
 beforeEach(() => {
 	const broker = {} as ServiceBroker;
 	cache = createCache(memoryStore(), "cache::");
@@ -32,7 +35,9 @@ beforeEach(() => {
 		return result;
 	};
 	const dependencies = { broker, db: {} as Database, rounding: "line" as const };
-	pricing = createOrderPricing({ ...dependencies, call: call as unknown as Call });
+	create = (requireAddress) =>
+		createOrderPricing({ ...dependencies, call: call as unknown as Call, requireAddress });
+	pricing = create(false);
 });
 const change = (service: string) =>
 	cache.of(service, 60_000).whileInvalidated([], async () => undefined);
@@ -114,4 +119,27 @@ test("a promotion for a parent applies to its variants", async () => {
 	const request = { user_id: "u" };
 	const [priced] = await pricing.price([{ request, order, products: new Map([["p1", product]]) }]);
 	expect(priced).toMatchObject({ discount_amount: 1, total_amount: 9 });
+});
+
+test("an address with its country is required on request, if prices depend on it", async () => {
+	const strict = create(true);
+	const products = new Map([["p1", { category: null } as unknown as Product]]);
+	const line = { product_id: "p1", name: "Tea", quantity: 1, unit_price: 10, line_total: 10 };
+	const order = { currency: "EUR", items: [line] };
+	const home = { name: "Jo", line1: "Main Street 1", city: "Oslo", country: "NO" } as Address;
+	const batch = [undefined, "Main Street 1, Oslo", home].map((shipping_address) => ({
+		request: { user_id: "u", ...(shipping_address ? { shipping_address } : {}) },
+		...{ order, products },
+	}));
+	const rejections = async (from: Pricing) =>
+		(await from.price(batch)).map((result) =>
+			result instanceof Rejection ? (result.error as { type: string }).type : "priced",
+		);
+	expect(await rejections(strict)).toEqual(["priced", "priced", "priced"]);
+	results["tax.status"] = { enabled: true, prices_include_tax: true };
+	const none = { prices_include_tax: true, lines: [null], shipping: null };
+	results["tax.calculate"] = [none, none, none];
+	await change("tax");
+	expect(await rejections(pricing)).toEqual(["priced", "priced", "priced"]);
+	expect(await rejections(strict)).toEqual(["ADDRESS_REQUIRED", "ADDRESS_REQUIRED", "priced"]);
 });

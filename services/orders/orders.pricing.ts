@@ -39,9 +39,11 @@ interface Dependencies {
 	readonly call: Call;
 	readonly db: Database;
 	readonly rounding: Rounding;
+	/** Whether tax and shipping costs require the country of the address. */
+	readonly requireAddress: boolean;
 }
 /** Prices orders that have no cart. */
-export function createOrderPricing({ broker, call, db, rounding }: Dependencies) {
+export function createOrderPricing({ broker, call, db, rounding, requireAddress }: Dependencies) {
 	const sources: PricingSources = {
 		rounding,
 		automatic: cachedStatus(broker, "promotions", () => call("promotions.automatic"), {
@@ -57,15 +59,17 @@ export function createOrderPricing({ broker, call, db, rounding }: Dependencies)
 		quoteShipping: (carts) => call("shipping.quote", { carts }),
 	};
 
+	/** Whether tax or shipping methods are configured. */
+	async function dependsOnCountry(): Promise<boolean> {
+		const [tax, shipping] = await Promise.all([sources.taxStatus(), sources.shippingStatus()]);
+		return tax.enabled || shipping.enabled;
+	}
+
 	return {
 		/** Whether tax, shipping methods or automatic promotions are configured. */
 		async isConfigured(): Promise<boolean> {
-			const [tax, shipping, automatic] = await Promise.all([
-				sources.taxStatus(),
-				sources.shippingStatus(),
-				sources.automatic(),
-			]);
-			return tax.enabled || shipping.enabled || automatic.length > 0;
+			const [isDependent, automatic] = await Promise.all([dependsOnCountry(), sources.automatic()]);
+			return isDependent || automatic.length > 0;
 		},
 
 		/**
@@ -75,8 +79,14 @@ export function createOrderPricing({ broker, call, db, rounding }: Dependencies)
 		 */
 		async price(batch: readonly OrderToPrice[]): Promise<(PricedOrder | Rejection)[]> {
 			try {
+				const isRequired = requireAddress && (await dependsOnCountry());
 				const results = await priceCarts(sources, batch.map(toCart));
-				return results.map((result, i) => toPricedOrder(batch[i]!, result));
+				return results.map((result, i) => {
+					const { shipping_address } = batch[i]!.request;
+					return isRequired && typeof shipping_address !== "object"
+						? reject(contractError(orders, "ADDRESS_REQUIRED"))
+						: toPricedOrder(batch[i]!, result);
+				});
 			} catch (error) {
 				if (!isOutage(error)) throw error;
 				return batch.map(() => reject(error));

@@ -73,7 +73,10 @@ export default defineService(orders)({
 		});
 		const auditor = createAudit({ db, call, retentionHours: env.EVENT_RETENTION_HOURS });
 		const lookup = createLookup(broker, call);
-		const pricing = createOrderPricing({ broker, call, db, rounding: env.ROUNDING });
+		const pricing = createOrderPricing({
+			...{ broker, call, db, rounding: env.ROUNDING },
+			requireAddress: env.REQUIRE_ADDRESS,
+		});
 		return {
 			store,
 			sagas,
