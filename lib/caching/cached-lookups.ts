@@ -37,7 +37,10 @@ interface Defaults<S> {
 	readonly ifUnknown?: S;
 	/** During an outage before the first status; else it throws. */
 	readonly ifUnavailable?: S;
-	/** Whether a status may be used during an outage although rows have changed since; by default. */
+	/**
+	 * Whether a status may be used during an outage although rows have changed since it was loaded;
+	 * true by default.
+	 */
 	isUsable?(outdated: S): boolean;
 }
 /**

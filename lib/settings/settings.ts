@@ -303,7 +303,7 @@ export const settings = shape({
 		default: false,
 		description:
 			"Whether `POST /orders` requires a structured address once there are tax rates or shipping " +
-			"methods; otherwise an address as text, or none, is one in SHOP_COUNTRY",
+			"methods; otherwise an order with a text, or without an address, is priced for SHOP_COUNTRY",
 	},
 	PRICES_INCLUDE_TAX: {
 		type: "boolean",

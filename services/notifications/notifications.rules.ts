@@ -227,6 +227,7 @@ const quotas: { readonly [T in Template]: Quota } = {
 	order_cancelled: orderQuota,
 	late_payment_refunded: orderQuota,
 };
+/** The quota of a message. */
 export const quotaOf = ({
 	template,
 	user_id,

@@ -19,7 +19,7 @@ import {
 	assertReadable,
 	assertVisible,
 	type Caller,
-	mayReadUser,
+	maySeeAccount,
 	type Order,
 	type Reader,
 } from "./orders.rules.ts";
@@ -80,7 +80,7 @@ export async function readableRecord(
 ): Promise<OrderRecord> {
 	const record = await findOrder(db, id);
 	assertReadable(record?.order, reader, secrets);
-	if (mayReadUser(record!.order, reader.user)) return record!;
+	if (maySeeAccount(record!.order, reader.user)) return record!;
 	return { ...record!, order: { ...record!.order, user_id: null } };
 }
 export const visibleOrder = async (db: Database, id: string, caller: Caller): Promise<Order> =>

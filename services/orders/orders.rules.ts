@@ -106,13 +106,13 @@ export function assertVisible<O extends { user_id: string | null }>(
 	found: O | undefined,
 	caller: Caller,
 ): asserts found is O {
-	if (!found || !mayReadUser(found, caller)) throwError(orders, "ORDER_NOT_FOUND");
+	if (!found || !maySeeAccount(found, caller)) throwError(orders, "ORDER_NOT_FOUND");
 }
 /**
- * Whether a caller may read to which account an order belongs: its buyer, or an admin. The order of
- * a guest can join an account, about which the order's token discloses nothing.
+ * Whether a caller may see the account to which an order belongs: its buyer, or an admin. The order
+ * of a guest can join an account, about which the order's token discloses nothing.
  */
-export const mayReadUser = (
+export const maySeeAccount = (
 	{ user_id }: { readonly user_id: string | null },
 	caller: Reader["user"],
 ): boolean => !!caller && (user_id === caller.id || caller.role === "admin");

@@ -13,7 +13,7 @@ import type {} from "../../promotions/promotions.contract.ts";
 import type {} from "../../shipping/shipping.contract.ts";
 import type { timelineEntry } from "../orders.contract.shapes.ts";
 import type { OrderRecord } from "../orders.queries.ts";
-import { mayReadUser, type Order, type Reader } from "../orders.rules.ts";
+import { maySeeAccount, type Order, type Reader } from "../orders.rules.ts";
 import { findFailures } from "../saga/failures.ts";
 import { stepRetries } from "./step-retries.ts";
 
@@ -200,13 +200,13 @@ export async function collectTimeline(
 /** Other services with subscriptions to order events. */
 const SUBSCRIBERS = ["inventory", "notifications"] as const;
 
-/** The event without the ID of its user, unless the caller may read to whom the order belongs. */
+/** The event, without the ID of its user unless the caller may see the account of the order. */
 export function visibleEvent(
 	event: RecordedEvent,
 	order: Order,
 	caller: Reader["user"],
 ): RecordedEvent {
-	if (mayReadUser(order, caller)) return event;
+	if (maySeeAccount(order, caller)) return event;
 	const { user_id: _, ...data } = event.data as { user_id?: string | null };
 	return { ...event, data };
 }
