@@ -183,7 +183,7 @@ describe("a refusal that does not name the order", () => {
 		const cart = await shop.userCart();
 		shop.orders.isStrict = true;
 		shop.orders.outcomeOf = () => {
-			throw new Errors.RequestTimeoutError({ action: "orders.fates", nodeID: "gone" });
+			throw new Errors.RequestTimeoutError({ action: "orders.outcomes", nodeID: "gone" });
 		};
 		expect((await cart.checkout()).status).toBe(503);
 		expect(await shop.row(cart.id)).toMatchObject({ status: "completing" });

@@ -12,7 +12,7 @@ import * as statements from "./carts.statements.ts";
 import type { CartStore } from "./carts.store.ts";
 
 export type Order = Value<typeof orders.actions.place.returns>;
-type Outcome = Value<typeof orders.actions.fates.returns>[number];
+type Outcome = Value<typeof orders.actions.outcomes.returns>[number];
 export type Settlement = ReturnType<typeof createSettlement>;
 
 interface Dependencies {
@@ -90,7 +90,7 @@ export function createSettlement({ db, store, wakeRelay, onError }: Dependencies
 			{ order_id, request }: Pick<StoredCart, "order_id" | "request">,
 		): Promise<boolean> {
 			try {
-				const [outcome] = await call("orders.fates", { order_ids: [order_id!] });
+				const [outcome] = await call("orders.outcomes", { order_ids: [order_id!] });
 				if (outcome === "cancelled") return await reopenCancelled(call, request!);
 				if (outcome === "confirmed") await store.complete(order_id!);
 				return outcome === "confirmed";
@@ -113,7 +113,7 @@ export function createSettlement({ db, store, wakeRelay, onError }: Dependencies
 				const [next] = await db.query<{ wait: number | null }>(statements.NEXT_UNSETTLED);
 				return next?.wait ?? Number.POSITIVE_INFINITY;
 			}
-			const outcomes = await call("orders.fates", { order_ids: due.map((one) => one.order_id) });
+			const outcomes = await call("orders.outcomes", { order_ids: due.map((one) => one.order_id) });
 			const confirmed = due.filter((_, i) => outcomes[i] === "confirmed");
 			if (confirmed.length > 0) {
 				await store.completeAll(db, confirmed);
@@ -148,11 +148,11 @@ const isPlaced = (outcome: Outcome): boolean => outcome === "open" || outcome ==
  * Asserts that a refused order does not exist or was cancelled. A refusal that names the order
  * follows its cancellation. Any other one, such as that of a node with a stricter contract, says
  * nothing about the order, which an earlier call with a lost response may have placed.
- * @throws SERVICE_UNAVAILABLE if the order is placed; an outage of `orders.fates`
+ * @throws SERVICE_UNAVAILABLE if the order is placed; an outage of `orders.outcomes`
  */
 async function assertNotPlaced(call: Call, order_id: string, refusal: unknown): Promise<void> {
 	if ((refusal as Failure).data?.order_id === order_id) return;
-	const [outcome] = await call("orders.fates", { order_ids: [order_id] });
+	const [outcome] = await call("orders.outcomes", { order_ids: [order_id] });
 	if (isPlaced(outcome!)) throw commonError("SERVICE_UNAVAILABLE");
 }
 

@@ -22,6 +22,6 @@ export const expire = ({ db, call, seconds, release }: ExpiryOptions): Promise<b
 		db,
 		statements: RESERVATIONS,
 		seconds,
-		outcomesOf: (order_ids) => call("orders.fates", { order_ids }),
+		outcomesOf: (order_ids) => call("orders.outcomes", { order_ids }),
 		release,
 	});

@@ -84,7 +84,7 @@ export const internalActions = {
 	 * that is `unknown` may still be written: a cart creates the ID first, and stock is reserved
 	 * while the order is written.
 	 */
-	fates: {
+	outcomes: {
 		params: { order_ids: list({ type: "uuid" }, { max: 1000 }) },
 		returns: list({ type: "enum", values: ["open", "confirmed", "cancelled", "unknown"] }),
 		retry: true,

@@ -75,14 +75,14 @@ describe("an order that is stuck after a refusal is pending until it is cancelle
 		steps.release = () => refused("FULFILLED");
 		const { id, status } = await call();
 		expect(status).toBe("pending");
-		expect(await orders.shop.call("orders.fates", { order_ids: [id] })).toEqual(["open"]);
+		expect(await orders.shop.call("orders.outcomes", { order_ids: [id] })).toEqual(["open"]);
 		return {
 			id,
 			async retry() {
 				steps.release = () => done;
 				await orders.shop.call("orders.retry", { id });
 				await eventually(async () =>
-					expect(await orders.shop.call("orders.fates", { order_ids: [id] })).toEqual([
+					expect(await orders.shop.call("orders.outcomes", { order_ids: [id] })).toEqual([
 						"cancelled",
 					]),
 				);
@@ -125,7 +125,7 @@ test("lists an order whose compensation failed as stuck, and cancels it on retry
 		created_at: expect.any(String),
 	});
 	expect(listed.count).toBe(listed.rows.length);
-	expect(await orders.shop.call("orders.fates", { order_ids: [id] })).toEqual(["open"]);
+	expect(await orders.shop.call("orders.outcomes", { order_ids: [id] })).toEqual(["open"]);
 
 	steps.release = () => done;
 	expect(await orders.shop.call("orders.retry", { id })).toMatchObject({ id });
@@ -178,7 +178,7 @@ test("reports the outcome of each order: open, confirmed, cancelled or unknown",
 		{ items: [item()] },
 		{ meta: { user: customer, respond_async: true } },
 	);
-	const outcomes = await orders.shop.call("orders.fates", {
+	const outcomes = await orders.shop.call("orders.outcomes", {
 		order_ids: [open, confirmed, uuid(), shipped, cancelled],
 	});
 	expect(outcomes).toEqual(["open", "confirmed", "unknown", "confirmed", "cancelled"]);

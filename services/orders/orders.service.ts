@@ -264,7 +264,7 @@ export default defineService(orders)({
 			return this.audits.get(id);
 		},
 
-		async fates({ params: { order_ids } }) {
+		async outcomes({ params: { order_ids } }) {
 			return queries.outcomesOf(this.db, order_ids);
 		},
 

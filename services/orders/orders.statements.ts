@@ -74,7 +74,7 @@ export const RETRY = sql(
 	where id = $1 and saga_state = 'stuck' returning id`,
 );
 export const OUTCOMES = sql(
-	"fates",
+	"outcomes",
 	`select id, case when saga_state is not null then 'open'
 		when status = 'cancelled' then 'cancelled'
 		when status = 'pending' then 'open'

@@ -13,7 +13,7 @@ let beforeResponse: (ids: string[]) => Promise<void> | undefined;
 let shop: Shop;
 beforeAll(async () => {
 	const ordersStub = stub(orders, {
-		fates: async ({ params: { order_ids } }) => {
+		outcomes: async ({ params: { order_ids } }) => {
 			for (const id of order_ids) requests.set(id, (requests.get(id) ?? 0) + 1);
 			if (!isAvailable) throw new Error("The orders service is unavailable");
 			const result = order_ids.map((id) => statuses.get(id) ?? "unknown");

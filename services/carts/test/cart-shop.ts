@@ -137,7 +137,7 @@ export function cartShop(env: Record<string, string> = {}) {
 					orders,
 					{
 						place: async ({ params }) => stubbed.place(params),
-						fates: async ({ params: { order_ids } }) =>
+						outcomes: async ({ params: { order_ids } }) =>
 							order_ids.map((id) => stubbed.outcomeOf(id)),
 						haveOrdered: async ({ params: { customers } }) =>
 							customers.map((one) => stubbed.customers.has(one)),
