@@ -117,7 +117,7 @@ export const eventActions = {
 		}),
 		retry: true,
 	},
-	eventReaders: {
+	eventCheckpoints: {
 		summary: "List the checkpoints of the outbox",
 		params: {},
 		returns: list(
@@ -137,7 +137,7 @@ export const eventActions = {
 		),
 	},
 	/** No effect while a node runs the relay. */
-	removeEventReader: {
+	removeEventCheckpoint: {
 		summary: "Remove an unused checkpoint, so that the outbox no longer retains events for it",
 		params: { name: { type: "string", min: 1, max: 200 } },
 		returns: count,

@@ -4,7 +4,7 @@ import { type Database, sql } from "../persistence/database.ts";
 export const STREAM_CHECKPOINT = "stream";
 
 /** A relay's checkpoint in an outbox. */
-interface Checkpoint {
+export interface Checkpoint {
 	readonly name: string;
 	/** The node that relays; null if none does. */
 	readonly owner: string | null;

@@ -82,10 +82,10 @@ export function eventActionHandlers(): object {
 		async oldestEvent() {
 			return { time: await oldestEventTime(this.db) };
 		},
-		async eventReaders() {
+		async eventCheckpoints() {
 			return listCheckpoints(this.db);
 		},
-		async removeEventReader({ params }: Ctx<{ name: string }>) {
+		async removeEventCheckpoint({ params }: Ctx<{ name: string }>) {
 			return { count: await removeCheckpoint(this.db, params.name) };
 		},
 		async eventFigures() {

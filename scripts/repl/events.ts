@@ -1,4 +1,5 @@
 import type { DeadLetter } from "../../lib/messaging/dead-letters.ts";
+import type { Checkpoint } from "../../lib/messaging/outbox-checkpoints.ts";
 import type { Cluster } from "./cluster.ts";
 import { type Command, defineCommand } from "./command.ts";
 import { json, type Output, table } from "./output.ts";
@@ -9,11 +10,6 @@ interface EventFigures {
 	readonly retries: number;
 	readonly dead_letters: number;
 	readonly pending: number;
-}
-interface Reader {
-	readonly name: string;
-	readonly owner: string | null;
-	readonly lag_seconds: number;
 }
 type FromService<T> = T & { readonly service: string };
 
@@ -160,10 +156,12 @@ export const eventCommands: Readonly<Record<string, Command>> = {
 		options: ["service"],
 		examples: ["events checkpoints --service orders"],
 		async run(cluster, { service }) {
-			const services = cluster.servicesWith("eventReaders", service);
-			const found = await callEach<Reader[]>(cluster, services, "eventReaders", {});
+			const services = cluster.servicesWith("eventCheckpoints", service);
+			const found = await callEach<Checkpoint[]>(cluster, services, "eventCheckpoints", {});
 			return table(
-				found.flatMap(({ service, result }) => result.map((reader) => ({ service, ...reader }))),
+				found.flatMap(({ service, result }) =>
+					result.map((checkpoint) => ({ service, ...checkpoint })),
+				),
 				["SERVICE", "CHECKPOINT", "NODE", "LAG"],
 				({ service, name, owner, lag_seconds }) => [
 					service,
@@ -181,8 +179,8 @@ export const eventCommands: Readonly<Record<string, Command>> = {
 		options: ["service"],
 		examples: ["events remove-checkpoint warehouse"],
 		async run(cluster, { service }, [name]) {
-			const services = cluster.servicesWith("removeEventReader", service);
-			const results: Counts = await callEach(cluster, services, "removeEventReader", { name });
+			const services = cluster.servicesWith("removeEventCheckpoint", service);
+			const results: Counts = await callEach(cluster, services, "removeEventCheckpoint", { name });
 			const removed = results.filter(({ result: { count } }) => count > 0);
 			if (removed.length === 0)
 				throw new Error(`There is no checkpoint named ${name}, or a node still uses it`);
