@@ -256,11 +256,11 @@ function behavior(open: () => { one: Cache; other: Cache }): void {
 
 	test("a result begun before a change is not cached", async () => {
 		const slow = slowLoad();
-		const answering = one.readResult("list", 60_000, () => slow.load(["a"]));
+		const reading = one.readResult("list", 60_000, () => slow.load(["a"]));
 		await slow.begun;
 		await other.whileInvalidated(["a"], () => commit("a", 2));
 		slow.finish();
-		await answering;
+		await reading;
 		expect(await one.readResult("list", 60_000, () => load(["a"]))).toEqual([
 			{ id: "a", price: 2 },
 		]);

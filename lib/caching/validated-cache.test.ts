@@ -246,7 +246,7 @@ describe("validated cache with an in-memory store", () => {
 		const text = await metrics.text();
 		for (const [result, count] of Object.entries({ hit: 2, miss: 1, busy: 1 })) {
 			expect(text).toContain(
-				`shop_near_answers_total{service="${service}",result="${result}"} ${count}\n`,
+				`shop_validated_cache_lookups_total{service="${service}",result="${result}"} ${count}\n`,
 			);
 		}
 	});
@@ -262,7 +262,7 @@ test("nothing is cached without a store", async () => {
 });
 
 describeWith(["redis-server"], "validated cache with Redis", () => {
-	const folder = mkdtempSync(join(tmpdir(), "moleculer-commerce-near-"));
+	const folder = mkdtempSync(join(tmpdir(), "moleculer-commerce-validated-cache-"));
 	const stores: CacheStore[] = [];
 	let redis: Server;
 	const open = () => {

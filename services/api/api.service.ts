@@ -119,7 +119,7 @@ export default {
 			(req, error) =>
 				this.logger.error("A response failed", { request_id: (req as Request).id, error }),
 		);
-		metrics.collect((report) => report(catalogue.underWay, this.listener.inFlight));
+		metrics.collect((report) => report(catalogue.requestsInFlight, this.listener.inFlight));
 		this.server = this.listener.server;
 		closeBeforeServicesStop(this);
 	},

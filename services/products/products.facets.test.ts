@@ -199,15 +199,15 @@ test("counts of many matches are estimates from a sample", async () => {
 	const { total, price, categories, attributes } = await count("Screws");
 	expect(total).toBeGreaterThan(10_000);
 	expect(price).toEqual({ min: 0.001, max: 12 });
-	const near = (count: number | undefined, expected: number) =>
+	const expectAround = (count: number | undefined, expected: number) =>
 		expect(Math.abs(count! - expected)).toBeLessThan(expected * 0.25);
 	const [first, second] = categories;
 	expect([first!.path, second!.path].sort()).toEqual(["Screws/0", "Screws/1"]);
-	near(first!.count, 6000);
-	near(second!.count, 6000);
+	expectAround(first!.count, 6000);
+	expectAround(second!.count, 6000);
 	expect(attributes.head!.map(({ value }) => value)).toEqual(["slot", "cross"]);
-	near(attributes.head![0]!.count, 9000);
-	near(attributes.head![1]!.count, 3000);
+	expectAround(attributes.head![0]!.count, 9000);
+	expectAround(attributes.head![1]!.count, 3000);
 	// Few matches in a large catalogue are counted exactly.
 	expect((await count("Clothes")).attributes.color).toEqual([
 		{ value: "red", count: 3 },

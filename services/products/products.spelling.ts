@@ -66,12 +66,12 @@ export async function correctWords(
 /** A removed product may have been the last with a known word, so candidates are looked up. */
 async function closestKnownWord(db: Queryable, word: string): Promise<string | undefined> {
 	const similar = (await db.query<{ word: string }>(SIMILAR_WORDS, [word])).map((row) => row.word);
-	const near = similar.filter((candidate) => closestWord(word, [candidate]) !== undefined);
-	const listed = await db.query<{ word: string }>(LISTED_WORDS, [near]);
+	const close = similar.filter((candidate) => closestWord(word, [candidate]) !== undefined);
+	const listed = await db.query<{ word: string }>(LISTED_WORDS, [close]);
 	const known = new Set(listed.map((row) => row.word));
 	return closestWord(
 		word,
-		near.filter((candidate) => known.has(candidate)),
+		close.filter((candidate) => known.has(candidate)),
 	);
 }
 

@@ -175,7 +175,7 @@ function* checkResponses(
 /** Each order belongs to exactly one request key. */
 function* checkKeys(purchases: readonly Purchase[], stored: readonly Stored[]): Iterable<Finding> {
 	const known = new Set(purchases.map(({ order_id }) => order_id));
-	const unanswered = Map.groupBy(
+	const withoutResponse = Map.groupBy(
 		purchases.filter(({ order_id, responses }) => !order_id && responses.length === 0),
 		({ user_id }) => user_id,
 	);
@@ -184,7 +184,7 @@ function* checkKeys(purchases: readonly Purchase[], stored: readonly Stored[]): 
 		({ user_id }) => user_id,
 	);
 	for (const [user_id, orders] of unknown) {
-		const keys = unanswered.get(user_id)?.length ?? 0;
+		const keys = withoutResponse.get(user_id)?.length ?? 0;
 		if (orders.length > keys)
 			yield finding(
 				"MORE_ORDERS_THAN_REQUESTS",

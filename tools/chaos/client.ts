@@ -48,7 +48,7 @@ export function client(urls: readonly string[], tally: Tally, rng: Random) {
 			);
 			return result;
 		} catch {
-			tally.count(`${what} unanswered`, "failed", sent);
+			tally.count(`${what} without response`, "failed", sent);
 			return undefined;
 		}
 	}

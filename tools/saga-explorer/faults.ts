@@ -6,7 +6,7 @@ export const faultKinds = {
 	/** The message arrives after its sender has timed out. */
 	late: 2,
 	/** The message takes effect, and its response is lost. */
-	unanswered: 1,
+	unacknowledged: 1,
 	/** The message takes effect, and once more at any later time. */
 	twice: 2,
 	/** The whole message fails, without (`broken`) or with an effect (`garbled`). */

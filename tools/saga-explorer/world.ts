@@ -145,7 +145,7 @@ export function sagaWorld(
 			arrive("arrives again", fine).catch(() => {});
 		await hop(`${label} is over`);
 		await awake(node);
-		if (silent || kind === "unanswered") throw outage();
+		if (silent || kind === "unacknowledged") throw outage();
 		if (kind === "broken" || kind === "garbled") throw new Error("The message failed");
 		return result as R;
 	}

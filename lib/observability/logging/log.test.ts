@@ -124,7 +124,7 @@ test("secrets, names and addresses are hidden wherever they occur", () => {
 	const { broker, lines } = start();
 	const P = "PLANTED";
 	const jwt = `eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiI${P}In0.${P}`;
-	broker.logger.warn(`postgres://orders:${P}@db.example.com:5432/orders does not answer`);
+	broker.logger.warn(`postgres://orders:${P}@db.example.com:5432/orders does not respond`);
 	broker.logger.warn("A link", {
 		url: `/verify?token=${P}&lang=en`,
 		link: `http://shop/reset?reset_token=${P}#x`,
@@ -153,7 +153,7 @@ test("secrets, names and addresses are hidden wherever they occur", () => {
 	broker.logger.info(`/api/users?email=${P}%40example.com`, new Map([["token", P]]));
 	expect(lines).toHaveLength(9);
 	expect(lines.filter((line) => JSON.stringify(line).includes(P))).toEqual([]);
-	expect(lines[0]!.message).toBe("postgres://[hidden]@db.example.com:5432/orders does not answer");
+	expect(lines[0]!.message).toBe("postgres://[hidden]@db.example.com:5432/orders does not respond");
 	expect(lines[1]).toMatchObject({ url: "/verify?token=[hidden]&lang=en" });
 });
 

@@ -35,10 +35,10 @@ export const catalogue = {
 		labels: ["method", "route"],
 		buckets: DURATIONS,
 	},
-	underWay: {
-		name: "shop_http_requests_under_way",
+	requestsInFlight: {
+		name: "shop_http_requests_in_flight",
 		type: "gauge",
-		help: "Requests in flight, including open event streams",
+		help: "Requests that are being processed, including open event streams",
 	},
 	calls: {
 		name: "shop_action_calls_total",
@@ -73,13 +73,13 @@ export const catalogue = {
 	cacheLookups: {
 		name: "shop_cache_lookups_total",
 		type: "counter",
-		help: "Cache lookups: hit, miss, or busy (leased to another reader, or caching is suspended)",
+		help: "Cache lookups: hit, miss, or busy (being loaded, or caching is suspended)",
 		labels: ["service", "result"],
 	},
 	validatedLookups: {
-		name: "shop_near_answers_total",
+		name: "shop_validated_cache_lookups_total",
 		type: "counter",
-		help: "Lookups in caches of validated entries, as of responses: hit, miss, or busy (suspended)",
+		help: "Lookups in validated caches, such as that of responses: hit, miss, or busy (suspended)",
 		labels: ["service", "result"],
 	},
 

@@ -38,13 +38,13 @@ test("completes requests in flight while stopping, and closes idle connections",
 	const idle = Object.values(agent.freeSockets).flat()[0]!;
 	const ended = new Promise((resolve) => idle.once("close", resolve));
 
-	const underWay = shop.http("GET /api/products");
+	const inFlight = shop.http("GET /api/products");
 	await eventually(() => expect(callCount()).toBe(1));
 	const stopped = shop.stop();
 	await ended;
 	await expect(shop.http("GET /health/live")).rejects.toThrow();
 	open();
-	const { status, headers } = await underWay;
+	const { status, headers } = await inFlight;
 	expect([status, headers.get("connection")]).toEqual([200, "close"]);
 	await stopped;
 });
@@ -61,7 +61,7 @@ test("is not ready but alive while stopping", async () => {
 			body: { status: "ready" },
 		}),
 	);
-	const underWay = shop.http("GET /api/products");
+	const inFlight = shop.http("GET /api/products");
 	await eventually(() => expect(callCount()).toBe(1));
 	const stopped = shop.stop();
 	const [ready, live] = await Promise.all([
@@ -72,7 +72,7 @@ test("is not ready but alive while stopping", async () => {
 	expect(ready.headers.get("retry-after")).toBe("5");
 	gate.resolve();
 	open();
-	expect((await underWay).status).toBe(200);
+	expect((await inFlight).status).toBe(200);
 	await stopped;
 });
 
@@ -80,10 +80,10 @@ test("stops although a request never ends", async () => {
 	const { schema, open, callCount } = slowCatalogue();
 	const shop = await startShop({ services: ["api"], stubs: [schema] });
 	shop.broker.options.tracking!.shutdownTimeout = 200;
-	const underWay = expect(shop.http("GET /api/products")).rejects.toThrow();
+	const inFlight = expect(shop.http("GET /api/products")).rejects.toThrow();
 	await eventually(() => expect(callCount()).toBe(1));
 	await shop.stop();
-	await underWay;
+	await inFlight;
 	open();
 });
 
@@ -153,8 +153,8 @@ test("exempts one request from the time limit, but not its connection", async ()
 	);
 	await listener.open("127.0.0.1", 0);
 	const socket = connect((listener.server.address() as { port: number }).port, "127.0.0.1");
-	let answer = "";
-	socket.on("data", (chunk) => (answer += chunk));
+	let received = "";
+	socket.on("data", (chunk) => (received += chunk));
 	socket.on("error", () => undefined);
 	const closed = new Promise((resolve) => socket.once("close", resolve));
 	const head = (path: string) =>
@@ -165,13 +165,13 @@ test("exempts one request from the time limit, but not its connection", async ()
 	const dripping = setInterval(() => {
 		if (left-- > 0) socket.write("x");
 	}, 20);
-	await eventually(() => expect(answer).toContain("/long"));
+	await eventually(() => expect(received).toContain("/long"));
 	clearInterval(dripping);
-	expect(answer).toMatch(/^HTTP\/1\.1 200 /);
+	expect(received).toMatch(/^HTTP\/1\.1 200 /);
 	limitAgain();
 	socket.write(head("/short"));
 	await closed;
-	expect(answer).toContain("HTTP/1.1 408 ");
+	expect(received).toContain("HTTP/1.1 408 ");
 	await listener.close(0);
 });
 
