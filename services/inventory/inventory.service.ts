@@ -5,6 +5,7 @@ import { distinctOrders, orderIds } from "../../lib/contracts/outcome.ts";
 import type { Infer } from "../../lib/contracts/schema.ts";
 import { executeOnce } from "../../lib/idempotency/idempotency.ts";
 import { readEventHistory } from "../../lib/messaging/event-history.ts";
+import { alignBy } from "../../lib/persistence/align-rows.ts";
 import type { Tx } from "../../lib/persistence/database.ts";
 import { defineService } from "../../lib/service/define-service.ts";
 import { envOf } from "../../lib/settings/env.ts";
@@ -46,8 +47,7 @@ export default defineService(inventory)({
 		/** Stock in the order of the IDs, with null for a product without a record. */
 		async findStocks(product_ids: string[]): Promise<(Stock | null)[]> {
 			const found = await this.db.query<Stock>(statements.FIND_STOCKS, [product_ids]);
-			const byProduct = new Map(found.map((one) => [one.product_id, one]));
-			return product_ids.map((id) => byProduct.get(id) ?? null);
+			return alignBy(product_ids, found, ({ product_id }) => product_id);
 		},
 
 		/** @throws STOCK_NOT_FOUND, STOCK_TOO_LOW, VALIDATION_ERROR */

@@ -133,15 +133,13 @@ export type OrderOutcome = "open" | "confirmed" | "cancelled" | "unknown";
 /** Outcomes of orders, in the order of `ids`. */
 export async function outcomesOf(db: Database, ids: readonly string[]): Promise<OrderOutcome[]> {
 	const rows = await db.query<{ id: string; outcome: OrderOutcome }>(statements.OUTCOMES, [ids]);
-	const outcomes = new Map(rows.map(({ id, outcome }) => [id, outcome]));
-	return ids.map((id) => outcomes.get(id) ?? "unknown");
+	return alignRows(ids, rows).map((row) => row?.outcome ?? "unknown");
 }
 
 /** Version tokens of orders, in the order of `ids`; null if an order does not exist. */
 export async function versionsOf(db: Database, ids: readonly string[]): Promise<(string | null)[]> {
 	const rows = await db.query<{ id: string; version: string }>(statements.VERSIONS, [ids]);
-	const versions = new Map(rows.map(({ id, version }) => [id, version]));
-	return ids.map((id) => versions.get(id) ?? null);
+	return alignRows(ids, rows).map((row) => row?.version ?? null);
 }
 
 /** IDs of the newest orders with an address of their own. */

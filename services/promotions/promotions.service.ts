@@ -4,6 +4,7 @@ import { assertNotEmpty } from "../../lib/contracts/changes.ts";
 import { callerOf, throwError } from "../../lib/contracts/contract.ts";
 import { executeOnce } from "../../lib/idempotency/idempotency.ts";
 import { readEventHistory } from "../../lib/messaging/event-history.ts";
+import { alignBy } from "../../lib/persistence/align-rows.ts";
 import type { Tx } from "../../lib/persistence/database.ts";
 import { newId } from "../../lib/persistence/id.ts";
 import { MAX_AUTOMATIC } from "../../lib/pricing/limits.ts";
@@ -134,8 +135,7 @@ export default defineService(promotions)({
 			const codes = params.codes.map((code) => code.toLowerCase());
 			return this.rows.readResult(`codes ${JSON.stringify(codes)}`, CACHE_TTL_MS, async () => {
 				const found = await this.db.query<Applicable>(statements.FIND_BY_CODES, [codes]);
-				const byCode = new Map(found.map((one) => [one.code!.toLowerCase(), one]));
-				return codes.map((code) => byCode.get(code) ?? null);
+				return alignBy(codes, found, ({ code }) => code!.toLowerCase());
 			});
 		},
 
@@ -145,8 +145,7 @@ export default defineService(promotions)({
 				FIND_CUSTOMER_USES,
 				[uses.map(({ promotion_id }) => promotion_id), uses.map(({ customer }) => customer)],
 			);
-			const usedBy = new Map(found.map((row) => [key(row), row.used]));
-			return uses.map((use) => usedBy.get(key(use)) ?? 0);
+			return alignBy(uses.map(key), found, key).map((row) => row?.used ?? 0);
 		},
 
 		redeem({ params: { orders } }) {

@@ -10,6 +10,7 @@ import {
 } from "../../lib/contracts/outcome.ts";
 import type { Infer } from "../../lib/contracts/schema.ts";
 import { readEventHistory } from "../../lib/messaging/event-history.ts";
+import { alignBy } from "../../lib/persistence/align-rows.ts";
 import { newId } from "../../lib/persistence/id.ts";
 import { defineService } from "../../lib/service/define-service.ts";
 import { envOf } from "../../lib/settings/env.ts";
@@ -145,8 +146,7 @@ export default defineService(shipping)({
 
 		async resolve({ params: { order_ids } }) {
 			const rows = await this.db.query<Infer<typeof shipment>>(statements.FIND, [order_ids]);
-			const byOrder = new Map(rows.map((row) => [row.order_id, row]));
-			return order_ids.map((order_id) => byOrder.get(order_id) ?? null);
+			return alignBy(order_ids, rows, ({ order_id }) => order_id);
 		},
 
 		history({ params: { subject } }) {
