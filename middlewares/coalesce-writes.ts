@@ -10,7 +10,7 @@ interface Packet {
 }
 interface Payload {
 	readonly id?: string;
-	/** Of a streamed result: whether more chunks follow. */
+	/** Whether more chunks of a streamed result follow. */
 	readonly stream?: boolean;
 }
 interface Sender extends Transporter {

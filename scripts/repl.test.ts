@@ -25,7 +25,7 @@ import { publisher, stub } from "../test/support/shop.ts";
 const STUCK = uuid();
 const CUSTOMER = "customer@example.com";
 const TIME = new Date().toISOString();
-/** Of a node id: milliseconds since 1970 in base 36, and six hexadecimal digits. */
+/** Token of a node ID: milliseconds since 1970 in base 36, and six hexadecimal digits. */
 const TOKEN = "[0-9a-z]{8}[0-9a-f]{6}";
 
 type Received = Pick<Context<object, Meta>, "params" | "meta" | "requestID">;

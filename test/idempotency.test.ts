@@ -39,7 +39,7 @@ test("an action that honors the key declares the errors of a key that is reused 
 interface Command {
 	readonly request: string;
 	readonly bodies: readonly [object, object];
-	/** Of a success; 201 by default. */
+	/** Status of a success; 201 by default. */
 	readonly status?: number;
 	/** Error of another caller, if there can be one effect only. */
 	readonly once?: string;

@@ -11,7 +11,7 @@ interface User {
 }
 /** Signed-in administrator: undefined until the session is known, null without one. */
 export const user = signal<User | null | undefined>(undefined);
-/** Why the session is not known. */
+/** Reason why the session is unknown. */
 export const sessionError = signal<unknown>(undefined);
 
 /** Sends a request about the session. @throws ProblemError, NetworkError */

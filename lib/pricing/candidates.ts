@@ -10,7 +10,7 @@ import {
 	type UseToCount,
 } from "./sources.ts";
 
-/** Why a coupon code of a cart is not a candidate. Unknown includes ended and not yet started. */
+/** Reason why a coupon code is not a candidate. Unknown includes ended and not yet started. */
 export interface CouponProblem {
 	readonly code: "COUPON_UNKNOWN" | "COUPON_USED_UP";
 	readonly coupon_code: string;

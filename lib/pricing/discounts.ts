@@ -3,7 +3,7 @@ import { allocate, shareOf, sumOf } from "./integers.ts";
 import type { Adjustment, PricingInput, PricingLine, PricingPromotion } from "./pricing.ts";
 
 export interface Discounts {
-	/** Of each line, in the order of the lines. */
+	/** Discount of each line, in the order of the lines. */
 	readonly lines: readonly number[];
 	readonly shipping: number;
 	readonly total: number;

@@ -23,7 +23,7 @@ export interface CartToPrice {
 	/** Normalized address of a guest; null while it is unknown. */
 	readonly email: string | null;
 	readonly coupon_codes: readonly string[];
-	/** Where the cart is delivered; null for the country of the shop. */
+	/** Destination of the cart; null for the country of the shop. */
 	readonly country: string | null;
 	readonly region: string | null;
 	/** Code of the selected method; null selects the first one that delivers. */

@@ -34,7 +34,7 @@ export type PromotionEffect =
 	| { readonly type: "amount_off"; readonly value: number }
 	| { readonly type: "free_shipping" }
 	/**
-	 * Of each `buy + get` pieces of the matching lines, the `get` cheapest are free. The pieces of
+	 * The `get` cheapest of each `buy + get` pieces of the matching lines are free. The pieces of
 	 * all matching lines are counted together, in descending order of their price. Pieces of an
 	 * incomplete group are not free. k of n pieces are worth k/n of what earlier promotions left of
 	 * the line.

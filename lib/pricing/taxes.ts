@@ -2,7 +2,7 @@ import { allocate, shareOf, sumOf } from "./integers.ts";
 import type { PricingInput, TaxRate, TaxTotal } from "./pricing.ts";
 
 export interface Taxes {
-	/** Of each line, in the order of the lines. */
+	/** Tax of each line, in the order of the lines. */
 	readonly lines: readonly number[];
 	readonly shipping: number;
 	readonly total: number;

@@ -43,7 +43,7 @@ test("an order wakes the relays of its events only", async () => {
 	const { body: order } = await placeOrder(shop, buyer, product);
 	expect(order.status).toBe("confirmed");
 	expect(orders.of("order.confirmed")).toContain(true);
-	// Of inventory, which subscribes to shipped orders only.
+	// The relay to inventory, which subscribes to shipped orders only, is not woken.
 	expect(orders.of("order.shipped")).toContain(false);
 	expect(shipping.of("shipment.dispatched")).toEqual([false]);
 

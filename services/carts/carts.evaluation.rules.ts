@@ -33,7 +33,7 @@ export interface Evaluation {
 	readonly lines: readonly ExaminedLine[];
 	/** Stock by product; undefined during an outage. */
 	readonly available: ReadonlyMap<string, number> | undefined;
-	/** Of the lines that can be ordered; null if there is none. */
+	/** Prices of the lines that can be ordered; null if there is none. */
 	readonly result: PricingResult | null;
 	/** Whether `result` is based on the last known values of another service. */
 	readonly estimated: boolean;

@@ -19,11 +19,11 @@ export interface Quote {
 	/** Null while nothing is taxed. */
 	readonly tax: {
 		readonly prices_include_tax: boolean;
-		/** By product; missing or null without tax. */
+		/** Rates by product; missing or null without tax. */
 		readonly rates: { readonly [product_id: string]: TaxRate | null };
 		readonly shipping: TaxRate | null;
 	} | null;
-	/** Of the coupons. */
+	/** Promotions of the coupons. */
 	readonly promotions: readonly PromotionRecord[];
 }
 
@@ -32,10 +32,10 @@ export interface CartLine {
 	readonly quantity: number;
 	/** Unit price that the buyer last saw, in major units; null if the product had none. */
 	readonly seen: number | null;
-	/** Of a variant. */
+	/** Options of a variant. */
 	readonly options?: object;
 }
-/** What a buyer determines, and the prices that the buyer last saw. */
+/** Contents that a buyer determines, with the last seen prices. */
 export interface CartContents {
 	/** Null without lines, unless the buyer has chosen one. */
 	readonly currency: string | null;
@@ -60,7 +60,7 @@ export interface StoredCart extends CartContents {
 	/** SHA-256 of a guest's token. */
 	readonly token_digest: Buffer | null;
 	readonly order_id: string | null;
-	/** Of the last checkout; null while the cart is open. */
+	/** Request of the last checkout; null while the cart is open. */
 	readonly request: PlaceRequest | null;
 	readonly cancellation_reason: string | null;
 	readonly merged_into: string | null;
@@ -144,8 +144,8 @@ export const currencyWith = (
 
 /**
  * Merges a cart into another one. Quantities are added, up to the limits; lines beyond the limit of
- * a cart are left out. What the other cart determines remains; its e-mail address is never
- * replaced.
+ * a cart are left out. Values that the other cart already has remain, and so does its e-mail
+ * address, even if it is null.
  * @throws MIXED_CURRENCIES if both have lines, in different currencies
  */
 export function merge(from: CartContents, into: CartContents): CartContents {

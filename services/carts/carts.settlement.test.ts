@@ -15,7 +15,7 @@ type MadeCart = Awaited<ReturnType<typeof shop.userCart>>;
 /** Waits for a change of the row, because reading the cart would settle it. */
 const settles = (cart: MadeCart, expected: object) =>
 	eventually(async () => expect(await shop.row(cart.id)).toMatchObject(expected));
-/** Lets the next poll of any node check the order of a cart. */
+/** Makes the cart due, so that the next poll of any node checks its order. */
 const makeDue = ({ id }: MadeCart) =>
 	shop.shop.databases.query("carts", "update carts set settle_at = now() where id = $1", [id]);
 /** Starts a checkout that ends without a result, and that only the test continues. */
@@ -202,7 +202,7 @@ const original = Database.prototype.query;
 afterEach(() => {
 	Database.prototype.query = original;
 });
-/** Lets statements of the carts service fail until `restore`, or the end of the test. */
+/** Makes statements of the carts service fail until `restore`, or the end of the test. */
 function failing(name: string) {
 	let failures = 0;
 	Database.prototype.query = function (this: Database, statement, values) {

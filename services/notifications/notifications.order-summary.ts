@@ -9,7 +9,7 @@ export interface OrderAmounts {
 	readonly shipping_amount?: number;
 	readonly tax_amount?: number;
 }
-/** What the orders service returns in addition to an event. Older nodes return less. */
+/** Fields that the orders service adds to an event. Older nodes return fewer. */
 export interface OrderDetails extends OrderAmounts {
 	readonly items?: readonly {
 		readonly name: string;

@@ -8,10 +8,10 @@ export type DueMessage = Content & {
 	readonly user_id: string | null;
 	readonly event_id: string;
 	readonly attempts: number;
-	/** When the message was queued, or queued again. */
+	/** Time at which the message was queued, or queued again. */
 	readonly created_at: string;
 	readonly traceparent: string | null;
-	/** How often it was sent again on request. */
+	/** Number of times that it was sent again on request. */
 	readonly resends: number;
 	/** Whether the message was counted against its recipient's quota. */
 	readonly counted: boolean;

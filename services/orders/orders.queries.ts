@@ -101,7 +101,7 @@ function toSummary(row: statements.OrderRow): OrderSummary {
 	return { ...shown, adjustments, taxes };
 }
 
-/** Orders whose cancellation failed repeatedly, oldest first, and their total number. */
+/** Orders whose compensation failed repeatedly, oldest first, and their total number. */
 export async function stuckOrders(db: Database, limit: number) {
 	const [[total], rows] = await Promise.all([
 		db.query<{ count: number }>(statements.COUNT_STUCK),

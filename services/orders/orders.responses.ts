@@ -113,7 +113,7 @@ export async function settleElsewhere(
 	}
 }
 
-/** How the saga of an order ended, as far as its row shows. */
+/** Outcome of the saga of an order, according to its row. */
 const outcomeOf = (order: Order): OrderSagaOutcome =>
 	order.status === "cancelled"
 		? { status: "closed", reason: order.cancellation_reason ?? "", order }

@@ -90,8 +90,8 @@ export const JOIN_GUESTS = sql(
 	where o.email = w.email and o.user_id is null`,
 );
 /**
- * The accounts `$1` and the addresses of guests `$2` that have ordered. Orders that have joined an
- * account still count for their address.
+ * Customers that have ordered, among the accounts `$1` and the addresses of guests `$2`. Orders
+ * that have joined an account still count for their address.
  */
 export const HAVE_ORDERED = sql(
 	"have_ordered",

@@ -29,7 +29,7 @@ afterAll(() => shop?.stop());
 
 type Order = ReturnType<typeof newOrder>;
 
-/** What buyers, banks and the provider's staff do. Each causes an event. */
+/** Actions of buyers, banks and the provider's staff. Each causes an event. */
 const DECISIONS = ["succeed", "fail", "dispute", "reverse_dispute", "foreign_refund"] as const;
 type Decision = (typeof DECISIONS)[number];
 const FOREIGN_REFUND = `with refund as (

@@ -9,7 +9,7 @@ export type Transaction = Infer<typeof transaction>;
 /** A refund as the payments service requests it; the amount is in major units. */
 export type RefundRow = Infer<typeof refund>;
 
-/** What a set of transactions amounts to, in minor units. */
+/** Sums and status of a set of transactions, in minor units. */
 export interface Balance {
 	/** Held by the provider, and neither captured nor voided. */
 	readonly authorized: number;

@@ -19,7 +19,7 @@ import type { ProviderRecord } from "./providers/provider.ts";
 export interface StoredPayment extends Omit<Payment, "user_id"> {
 	/** Null for a tombstone, {@link GUEST} for a guest. */
 	readonly user_id: string | null;
-	/** Of a tombstone, if the reversal stated it; {@link GUEST} for a guest. */
+	/** Buyer of a tombstone, if the reversal stated it; {@link GUEST} for a guest. */
 	readonly buyer_id: string | null;
 	readonly decline_reason: string | null;
 	readonly reversal: "begun" | "done" | null;

@@ -94,7 +94,7 @@ export function variantOf(parent: Product, own: Infer<typeof newVariant>) {
 	return { ...row, own_fields: ownFields(Object.keys(own)) };
 }
 
-/** Of these fields those that a variant can inherit. A price is in the currency of its product. */
+/** The given fields that a variant can inherit. A price is in the currency of its product. */
 export function ownFields(fields: readonly string[]): string[] {
 	const isMoney = fields.includes("price") || fields.includes("currency");
 	return INHERITED.filter(

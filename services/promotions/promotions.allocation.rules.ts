@@ -82,11 +82,11 @@ export function allocate(
 	return { granted, refused, exceeded };
 }
 
-/** What orders can still take of a promotion. */
+/** Uses and budget of a promotion that remain for orders. */
 interface Remaining {
 	readonly code: string | null;
 	uses: number;
-	/** The whole budget and its rest, in smallest units. */
+	/** The whole budget and its remainder, in smallest units. */
 	readonly budget: number;
 	rest: number;
 	readonly customerLimit: number;

@@ -117,7 +117,7 @@ export class AdminConsole {
 	}
 
 	/**
-	 * Waits for an address. What a page shows may be older than its address: a row may be there
+	 * Waits for an address. The content of a page may be older than its address: a row may be there
 	 * because the list before contained it too.
 	 *
 	 * @param path with its query, without /console

@@ -166,7 +166,7 @@ export async function startStripeProvider(
 	};
 }
 
-/** How to start each provider with its contract tests. */
+/** Functions that start each provider with its contract tests. */
 export const testedProviders: Readonly<Record<string, () => Promise<TestedProvider>>> = {
 	simulated: startSimulated,
 	stripe: () => startStripeProvider(),

@@ -5,7 +5,7 @@ import { makeTemplates } from "./databases.ts";
 
 /** Separate Postgres, which tests can stop and restart on the same port and data. */
 export interface Postgres {
-	/** Of a role that may create databases. */
+	/** URL with a role that may create databases. */
 	readonly url: string;
 	stop(): Promise<void>;
 	restart(): Promise<void>;

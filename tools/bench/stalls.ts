@@ -52,7 +52,7 @@ export function parsePostgresStalls(log: string): Stall[] {
 	});
 }
 
-/** How many requests overlap with stalls of one kind. */
+/** Number of requests that overlap with stalls of one kind. */
 interface Overlap {
 	readonly kind: string;
 	/** Share of the slow requests, from 0 to 1. */

@@ -14,7 +14,7 @@ export const COUPONS = [
 /** A cart from its buyer's point of view. */
 interface OpenCart {
 	readonly id: string;
-	/** Of the account; undefined for a guest. */
+	/** Access token of the account; undefined for a guest. */
 	readonly token?: string;
 	readonly headers?: Record<string, string>;
 	total: number;

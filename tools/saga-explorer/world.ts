@@ -13,7 +13,7 @@ export const DEADLINE = 6000;
 const STEPS = 3;
 const MAX_COMPENSATION_ATTEMPTS = 3;
 
-/** How long a saga with a deadline waits. */
+/** Wait of a saga with a deadline, in milliseconds. */
 const WAIT = 5000;
 export type Wait = "no" | "for a decision" | "until a deadline";
 

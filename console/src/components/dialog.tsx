@@ -92,7 +92,7 @@ export interface Question {
 }
 const asked = signal<(Question & { answer(confirmed: boolean): void }) | undefined>(undefined);
 
-/** Asks before a change. @returns whether the user confirmed it */
+/** Opens a dialog that confirms a change. @returns whether the user confirmed it */
 export const confirmed = (question: Question): Promise<boolean> =>
 	new Promise((resolve) => {
 		asked.value = {

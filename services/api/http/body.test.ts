@@ -176,7 +176,7 @@ test("releases a request whose client disconnects in the middle of the body", as
 	expect(calls).toHaveLength(1);
 });
 
-/** As node:http sends it: what fetch would not send, or would put right. */
+/** Sends a request with node:http, because fetch would reject or correct it. */
 function send(
 	what: string,
 	headers: Record<string, string>,

@@ -120,7 +120,7 @@ test("rejects a token that was refreshed before the password change arrived", as
 	const db = new pg.Client({ connectionString: databaseUrl(databases.pattern, "auth") });
 	await db.connect();
 	try {
-		// Those who end a user's sessions take this lock first: the event waits.
+		// Every end of a user's sessions takes this lock first, so the event waits.
 		await db.query("select pg_advisory_lock(hashtextextended($1::text, 0))", [customer.id]);
 		const body = { current_password: customer.password, new_password: "battery staple" };
 		const changed = await gateways[0]!(`POST /api/users/${customer.id}/password`, {

@@ -29,7 +29,7 @@ export interface OrderRecords {
 	readonly reservation?:
 		| {
 				status: "held" | "released" | "fulfilled";
-				/** Of a reservation whose order is not known to be confirmed. */
+				/** Set until the order is known to be confirmed. */
 				expires_at?: string | null;
 				items: { product_id: string; quantity: number }[];
 		  }

@@ -37,7 +37,7 @@ export const PLACE = sql(
 	select id from placed`,
 );
 
-/** Those of the orders that exist. */
+/** IDs of the given orders that exist. */
 export const EXISTING = sql("existing", "select id from orders where id = any($1::uuid[])");
 
 /*

@@ -31,7 +31,7 @@ export interface OrderDraft {
 	/** Set if the request has an idempotency key. */
 	readonly keyed: KeyedRequest | undefined;
 }
-/** What the final write of a saga returns: the order in its new state. */
+/** Result of the final write of a saga: the order in its new state. */
 export interface WrittenOrder {
 	readonly order: StoredOrder;
 }

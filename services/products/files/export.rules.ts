@@ -22,7 +22,7 @@ export const columnsOf = (options: readonly string[], attributes: readonly strin
 /** An order that no locale changes. */
 const byCodeUnits = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0);
 
-/** The cells of a product. What a variant inherits is blank. */
+/** The cells of a product. Fields that a variant inherits are blank. */
 export function toCells(product: ExportedProduct, columns: readonly string[]): string[] {
 	const { parent_id, own_fields, options, attributes } = product;
 	const defines = (field: keyof Product) => !parent_id || own_fields.includes(field);

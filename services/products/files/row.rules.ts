@@ -35,7 +35,7 @@ type Fields = Infer<typeof fileRow>;
 /** A valid row of a file. */
 export interface FileRow extends Fields {
 	readonly row: number;
-	/** Of CSV: attributes that the file has a column for. Others of an existing product remain. */
+	/** Attributes with a column in a CSV file. Others of an existing product remain. */
 	readonly attributeColumns?: readonly string[];
 }
 /** Checks fields against the contract; returns true or the violations, and fills in defaults. */

@@ -1,4 +1,4 @@
-/** What happens when an intent is confirmed with a test payment method. */
+/** Effect of confirming an intent with a test payment method. */
 export interface Behavior {
 	readonly type: MethodType;
 	/** `debit` remains in `processing` until a test control settles it. */

@@ -1,7 +1,7 @@
 import { refundedSum } from "./charges.ts";
 import type { PaymentIntent, Refund } from "./objects.ts";
 
-/** Something that a correct client never does. */
+/** Request that a correct client never sends. */
 export interface Violation {
 	readonly kind:
 		| "capture_over_authorization"

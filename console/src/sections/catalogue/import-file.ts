@@ -1,6 +1,6 @@
 export type Format = "csv" | "ndjson";
 
-/** Format of a file by its name; undefined if the name does not tell. */
+/** Format of a file by its name; undefined for an unknown extension. */
 export function formatOf(name: string): Format | undefined {
 	const [, extension] = /\.(csv|ndjson|jsonl)(?:\.gz)?$/i.exec(name) ?? [];
 	if (extension === undefined) return undefined;

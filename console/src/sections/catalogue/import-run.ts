@@ -17,7 +17,7 @@ export interface ImportRun {
 	readonly updatedAt: number;
 	/** Counts, and errors of rows. */
 	readonly summary?: Summary;
-	/** Why the import has failed. */
+	/** Reason of the failure. */
 	readonly message?: string;
 }
 

@@ -85,7 +85,7 @@ function percentile(buckets: readonly number[], share: number, bounds: readonly 
 export interface ActiveNode extends Node {
 	/** Length of the period in seconds. */
 	readonly period: number;
-	/** Of all its services. */
+	/** Traffic of all services of the node. */
 	readonly traffic: Traffic;
 	readonly http_counters: Counters | undefined;
 	/** Counters of the period, by service. */

@@ -10,7 +10,7 @@ export const STATUSES = {
 } as const;
 type Status = keyof typeof STATUSES;
 
-/** What the text of a search selects. Only complete IDs and e-mail addresses select orders. */
+/** Meaning of the text of a search. Only complete IDs and e-mail addresses select orders. */
 export type Search =
 	| { readonly by: "all" }
 	| { readonly by: "id"; readonly id: string }

@@ -36,7 +36,7 @@ async function repeat<T>(send: () => Promise<T>): Promise<T> {
 	}
 }
 
-/** What happens to a payment, and the final entry of the ledger. */
+/** Calls for a payment, and the final entry of the ledger. */
 const HISTORIES = [
 	{ behavior: "approved", calls: ["charge"], charged: 10, refunded: 0 },
 	{ behavior: "approved", calls: ["charge", "charge", "refund"], charged: 10, refunded: 3 },

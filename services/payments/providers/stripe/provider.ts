@@ -71,7 +71,7 @@ export function createStripe(
 		return required(resultOf(payment.row, payment.intent));
 	}
 
-	/** Retrieves the intent of a payment, and cancels it if the payment is over. */
+	/** Retrieves the intent of a payment, and cancels it if the payment has ended. */
 	async function retrieveClosed(row: IntentRow) {
 		if (!row.intent_id) throw new Error("The payment has no PaymentIntent yet");
 		return intents.close({ row, intent: await intents.retrieve(row.intent_id) });
