@@ -26,7 +26,7 @@ export function cachedLookup<Row>(
 ): Lookup<Row> {
 	const entries = new ValidatedCache<Row>(cacheOf(broker), () => ROW_BYTES, {
 		metrics: metricsOf(broker),
-		most: MAX_BYTES,
+		maxBytes: MAX_BYTES,
 	});
 	return (ids) => entries.getMany(service, ids, MAX_AGE_MS, load);
 }

@@ -217,7 +217,7 @@ describe("validated cache with an in-memory store", () => {
 
 	test("memory is bounded, and the least recently used entries are evicted first", async () => {
 		const cache = createCache(memoryStore(), "");
-		const validated = new ValidatedCache<string>(cache, length, { most: 10_000 });
+		const validated = new ValidatedCache<string>(cache, length, { maxBytes: 10_000 });
 		const fetch = (key: string, size = 998) =>
 			validated.get(service, key, 60_000, async () => read().then(() => "x".repeat(size)));
 		for (const key of "0123456789") await fetch(key);

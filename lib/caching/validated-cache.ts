@@ -28,13 +28,13 @@ export class ValidatedCache<A> {
 		bytesOf: (value: A) => number,
 		{
 			metrics = new Metrics(),
-			most = MAX_BYTES,
+			maxBytes = MAX_BYTES,
 			now,
-		}: { metrics?: Metrics; most?: number; now?: () => number } = {},
+		}: { metrics?: Metrics; maxBytes?: number; now?: () => number } = {},
 	) {
 		this.#cache = cache;
 		this.#lookupsOf = lookupCounters(metrics, catalogue.validatedLookups);
-		this.#entries = lru({ maxBytes: most, sizeOf: ({ value }) => bytesOf(value), now });
+		this.#entries = lru({ maxBytes, sizeOf: ({ value }) => bytesOf(value), now });
 	}
 
 	/**

@@ -31,8 +31,8 @@ type Params<Action extends keyof typeof carts.actions> = Infer<
 	(typeof carts.actions)[Action]["params"]
 >;
 
-/** Attempts of a change whose cart is changed by other nodes at the same time. */
-const MAX_ATTEMPTS = 30;
+/** Attempts of a change or checkout whose cart other requests change at the same time. */
+export const MAX_ATTEMPTS = 30;
 
 /** Finds a cart that the caller may access. @throws CART_NOT_FOUND */
 export async function accessibleCart(
@@ -141,7 +141,7 @@ export async function setLine(self: Self, ctx: Ctx<Params<"setLine">>): Promise<
 			}
 			const [product] = await self.evaluator.findProducts([product_id]);
 			if (!product) throwError(carts, "PRODUCT_NOT_FOUND", { product_ids: [product_id] });
-			if (product.variant_count > 0) throw await chooseVariant(ctx, product_id);
+			if (product.variant_count > 0) throw await variantRequiredError(ctx, product_id);
 			const { currency, options } = product;
 			const required = rules.currencyWith(cart.lines, cart) ?? currency;
 			if (required !== currency) throwError(carts, "MIXED_CURRENCIES");
@@ -157,8 +157,11 @@ export async function setLine(self: Self, ctx: Ctx<Params<"setLine">>): Promise<
 	);
 }
 
-/** CHOOSE_VARIANT, with the variants of the product. */
-export async function chooseVariant(ctx: Pick<Ctx, "call">, product_id: string): Promise<Error> {
+/** Returns CHOOSE_VARIANT with the variants of the product. */
+export async function variantRequiredError(
+	ctx: Pick<Ctx, "call">,
+	product_id: string,
+): Promise<Error> {
 	const variants = await ctx.call("products.variants", { id: product_id });
 	return contractError(carts, "CHOOSE_VARIANT", {
 		product_id,

@@ -18,7 +18,12 @@ import { newId } from "../../lib/persistence/id.ts";
 import { isUnavailable } from "../../lib/resilience/outages.ts";
 import { assertNoCardNumber } from "../../lib/security/card-number.ts";
 import { createOrderToken } from "../../lib/security/order-token.ts";
-import { accessibleCart, type Self as Changes, chooseVariant } from "./carts.changes.ts";
+import {
+	accessibleCart,
+	type Self as Changes,
+	MAX_ATTEMPTS,
+	variantRequiredError,
+} from "./carts.changes.ts";
 import { carts } from "./carts.contract.ts";
 import { type Evaluation, problemsOf } from "./carts.evaluation.rules.ts";
 import { assertIfMatch, type PlaceRequest, type StoredCart } from "./carts.rules.ts";
@@ -40,9 +45,6 @@ interface Begun {
 	readonly request: PlaceRequest;
 }
 
-/** Attempts of a checkout whose cart is changed by other requests at the same time. */
-const MAX_ATTEMPTS = 30;
-
 /**
  * The action `carts.checkout`. A cart completes once: the statement that starts the checkout stores
  * the order's ID and its complete request, and every later attempt places the same order.
@@ -50,7 +52,7 @@ const MAX_ATTEMPTS = 30;
  *   the order may be placed, and repeating the checkout or another node completes it.
  */
 export async function checkOut(self: Self, ctx: CheckoutCtx): Promise<CheckoutResult> {
-	const { payment_method, payment_token = "tok_ok" } = ctx.params;
+	const { payment_method, payment_token } = ctx.params;
 	assertNoCardNumber(payment_method ?? payment_token);
 
 	// 1. Find the cart, and replay the response of an earlier request with the same key.
@@ -90,7 +92,7 @@ async function hasChanged(self: Self, ctx: CheckoutCtx, cart: StoredCart): Promi
 /** The request of the order at current prices. @throws the reason why the cart cannot be ordered */
 async function prepare(self: Self, ctx: CheckoutCtx, cart: StoredCart): Promise<PlaceRequest> {
 	const { order_id, status, currency } = cart;
-	const { expected_total, payment_method, payment_token = "tok_ok" } = ctx.params;
+	const { expected_total, payment_method, payment_token } = ctx.params;
 	if (status === "completed") throwError(carts, "CART_COMPLETED", { order_id });
 	if (status !== "open") throwError(carts, "CART_NOT_OPEN", { status });
 	assertIfMatch(cart, ctx.meta.if_match);
@@ -126,7 +128,7 @@ async function assertNoProblems(
 		case "PRODUCT_NOT_FOUND":
 			return throwError(carts, code, { product_ids: [product_id] });
 		case "CHOOSE_VARIANT":
-			throw await chooseVariant(ctx, product_id!);
+			throw await variantRequiredError(ctx, product_id!);
 		case "CURRENCY_CHANGED":
 			return throwError(carts, "MIXED_CURRENCIES", { product_id });
 		case "COUPON_UNKNOWN":

@@ -11,7 +11,7 @@ import {
 } from "../../lib/contracts/outcome.ts";
 import type { Infer } from "../../lib/contracts/schema.ts";
 import type { Tx } from "../../lib/persistence/database.ts";
-import type { HoldRef } from "../../lib/saga/expiry.ts";
+import type { ReservationRef } from "../../lib/saga/expiry.ts";
 import type { HasDatabase } from "../../mixins/database.mixin.ts";
 import type { HasDurableEvents } from "../../mixins/durable-events.mixin.ts";
 import type { stock } from "./inventory.contract.ts";
@@ -101,7 +101,7 @@ export function createReservations({ db, eventData, wakeRelay, seconds }: Depend
 		});
 	}
 
-	async function release(orders: readonly (CommandOrder & HoldRef)[]): Promise<Outcome[]> {
+	async function release(orders: readonly (CommandOrder & ReservationRef)[]): Promise<Outcome[]> {
 		const statusOf = new Map<string, Status>();
 		let open = distinctOrders(orders);
 		// Reservations that a concurrent transaction was changing are tried again.

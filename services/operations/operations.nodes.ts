@@ -18,7 +18,7 @@ interface RegistryNode {
 /** Milliseconds that a node has to respond. */
 const RESPONSE_MS = 1000;
 /** Milliseconds for which all consoles receive the same result. */
-const SHARED_MS = 500;
+export const SHARED_MS = 500;
 
 const NO_SNAPSHOT: NodeSnapshot = {
 	version: null,

@@ -6,14 +6,12 @@ import { serviceNames } from "../../lib/settings/node.ts";
 import { operations } from "./operations.contract.ts";
 import { changeDeadLetters, getDeadLetter, listDeadLetters } from "./operations.dead-letters.ts";
 import { type CallAny, fanOut } from "./operations.fan-out.ts";
-import { nodeReader } from "./operations.nodes.ts";
+import { nodeReader, SHARED_MS } from "./operations.nodes.ts";
 import { countRestarts } from "./operations.restarts.ts";
 import { assertSelective } from "./operations.rules.ts";
 
 /** Milliseconds that a service has to respond with its backlog. */
 const BACKLOG_MS = 3000;
-/** Milliseconds for which all consoles receive the same backlogs. */
-const SHARED_MS = 500;
 
 const names = serviceNames(join(import.meta.dirname, ".."));
 

@@ -57,7 +57,7 @@ export async function placeOrder(
 			keyed,
 		});
 	} catch (error) {
-		throw isError(error, "CHOOSE_VARIANT") ? await chooseVariant(ctx, error) : error;
+		throw isError(error, "CHOOSE_VARIANT") ? await variantRequiredError(ctx, error) : error;
 	}
 	// A concurrent request has used the key.
 	if (!placed) return replayOrder(db, meta, await responses.find(keyed!));
@@ -102,8 +102,8 @@ export async function placePricedOrder(
 	return order;
 }
 
-/** Adds the variants of the product that cannot be ordered to an error. */
-async function chooseVariant(ctx: Ctx, error: unknown): Promise<Error> {
+/** Returns CHOOSE_VARIANT with the variants of the product that `error` names. */
+async function variantRequiredError(ctx: Ctx, error: unknown): Promise<Error> {
 	const { product_id } = (error as { data: { product_id: string } }).data;
 	const variants = await ctx.call("products.variants", { id: product_id });
 	return contractError(orders, "CHOOSE_VARIANT", {

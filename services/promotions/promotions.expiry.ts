@@ -1,7 +1,11 @@
 import type { Call } from "../../lib/contracts/contract.ts";
 import type { Outcome } from "../../lib/contracts/outcome.ts";
 import type { Database } from "../../lib/persistence/database.ts";
-import { expireHolds, type HoldRef, holdStatements } from "../../lib/saga/expiry.ts";
+import {
+	expireReservations,
+	type ReservationRef,
+	reservationStatements,
+} from "../../lib/saga/expiry.ts";
 import type {} from "../orders/orders.contract.ts";
 
 interface ExpiryOptions {
@@ -9,16 +13,16 @@ interface ExpiryOptions {
 	readonly call: Call;
 	/** Lifetime of a redemption, and of each extension. */
 	readonly seconds: number;
-	release(holds: HoldRef[]): Promise<Outcome[]>;
+	release(reservations: ReservationRef[]): Promise<Outcome[]>;
 }
-export const REDEMPTIONS = holdStatements("redemptions", "redeemed");
+export const REDEMPTIONS = reservationStatements("redemptions", "redeemed");
 
 /**
- * Releases the redemptions of orders that will never be confirmed, see {@link expireHolds}.
+ * Releases the redemptions of orders that will never be confirmed, see {@link expireReservations}.
  * @returns whether more redemptions may have expired
  */
 export const expire = ({ db, call, seconds, release }: ExpiryOptions): Promise<boolean> =>
-	expireHolds({
+	expireReservations({
 		db,
 		statements: REDEMPTIONS,
 		seconds,

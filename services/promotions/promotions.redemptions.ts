@@ -11,7 +11,7 @@ import {
 	statusByOrder,
 } from "../../lib/contracts/outcome.ts";
 import type { Tx } from "../../lib/persistence/database.ts";
-import type { HoldRef } from "../../lib/saga/expiry.ts";
+import type { ReservationRef } from "../../lib/saga/expiry.ts";
 import type { HasDatabase } from "../../mixins/database.mixin.ts";
 import type { HasDurableEvents } from "../../mixins/durable-events.mixin.ts";
 import {
@@ -107,7 +107,7 @@ export function createRedemptions({ db, eventData, wakeRelay, rows, seconds }: D
 		});
 	}
 
-	async function release(orders: readonly (CommandOrder & HoldRef)[]): Promise<Outcome[]> {
+	async function release(orders: readonly (CommandOrder & ReservationRef)[]): Promise<Outcome[]> {
 		const released = new Set<string>();
 		let changed = false;
 		let open = distinctOrders(orders);
