@@ -143,4 +143,5 @@ export class Rejection {
 		this.error = error;
 	}
 }
+/** Result of one element that fails: the batch rejects the call of this element with `error`. */
 export const reject = (error: unknown): Rejection => new Rejection(error);

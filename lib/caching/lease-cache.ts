@@ -91,6 +91,10 @@ const digest = (text: string) => createHash("sha256").update(text).digest("base6
 const hasValue = (state: KeyState) => state !== "busy" && "value" in state;
 const hasLease = (state: KeyState) => state !== "busy" && "lease" in state;
 
+/**
+ * Creates the cache of a node on a store that nodes may share.
+ * @param prefix of all keys, which separates shops that share the store
+ */
 export function createCache(store: CacheStore, prefix: string, metrics = new Metrics()): Cache {
 	const lookupsOf = lookupCounters(metrics, catalogue.cacheLookups);
 	/**
@@ -208,6 +212,7 @@ export function createCache(store: CacheStore, prefix: string, metrics = new Met
 }
 
 const caches = new WeakMap<object, Cache>();
+/** Makes a cache available to the services of a broker, see {@link cacheOf}. */
 export const provideCache = (broker: object, cache: Cache): void => void caches.set(broker, cache);
 /** The cache of a broker; without one, nothing is cached. */
 export const cacheOf = (broker: object): Cache => caches.get(broker) ?? createCache(noStore, "");

@@ -6,6 +6,7 @@ import { AsyncLocalStorage } from "node:async_hooks";
  * with events, and per element with batches.
  */
 const TRACEPARENT = /^00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}$/;
+/** Whether a value is a traceparent of version 00, with IDs that are not zero. */
 export const isTraceparent = (value: unknown): value is string =>
 	typeof value === "string" && TRACEPARENT.test(value);
 

@@ -22,11 +22,22 @@ export type Outcome = Infer<typeof outcome>;
 
 export const done: Outcome = { status: "done" };
 export const pending: Outcome = { status: "pending" };
+/**
+ * Outcome of a command that waits for the decision of an external party.
+ * @param deadline end of the wait (RFC 3339); null if only an event ends it
+ * @param data for the caller, such as an address at which the buyer confirms the payment
+ */
 export const waiting = (deadline: string | null, data?: object): Outcome => ({
 	status: "waiting",
 	...(deadline ? { deadline } : {}),
 	...(data ? { data } : {}),
 });
+/**
+ * Conclusive failure of an order.
+ * @param code of an error, such as OUT_OF_STOCK
+ * @param detail reason or ID that the code concerns
+ * @param data of the error
+ */
 export const refused = (code: string, detail?: string, data?: object): Outcome => ({
 	status: "refused",
 	code,
@@ -60,6 +71,7 @@ export const distinctOrders = <O extends CommandOrder>(orders: readonly O[]): O[
 	...new Map(orders.map((order) => [order.order_id, order])).values(),
 ];
 
+/** IDs of orders as an array parameter of a set-based statement. */
 export const orderIds = (orders: readonly CommandOrder[]): string[] =>
 	orders.map(({ order_id }) => order_id);
 

@@ -73,6 +73,7 @@ type Alternative = Rule & {
 };
 export type Shape = { readonly [field: string]: Rule };
 
+/** Returns fields unchanged, with their literal types, for use in several objects. */
 export const shape = <const S extends Shape>(props: S): S => props;
 /** Rule of an object with the given fields. */
 export const object = <const S extends Shape>(props: S) => ({ type: "object", props }) as const;

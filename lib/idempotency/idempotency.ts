@@ -160,6 +160,7 @@ export async function storeResponses(
 	await store(queryable, responses);
 	return responses;
 }
+/** Stores one response, see {@link storeResponses}. */
 export async function storeResponse(
 	queryable: Queryable,
 	request: KeyedRequest,

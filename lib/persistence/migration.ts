@@ -40,6 +40,7 @@ const LOCK_NOT_AVAILABLE = "55P03";
  * runs again.
  */
 const NO_TRANSACTION = /^-- no transaction\b/;
+/** Whether a migration file begins with `-- no transaction`. */
 export const isWithoutTransaction = (text: string): boolean => NO_TRANSACTION.test(text);
 
 /**
@@ -48,6 +49,7 @@ export const isWithoutTransaction = (text: string): boolean => NO_TRANSACTION.te
  * migration ends the other sessions of its role before it commits.
  */
 const CHANGES_TYPE = /^-- changes a type\b/;
+/** Whether a migration file begins with `-- changes a type`. */
 export const isChangeOfType = (text: string): boolean => CHANGES_TYPE.test(text);
 
 /** Name of the sessions that migrate, and that no migration ends. */

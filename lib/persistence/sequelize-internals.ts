@@ -95,6 +95,7 @@ function endIfSilent(client: Client, milliseconds: number): void {
 export const limitSilence = (client: Client, milliseconds: number): void =>
 	void stateOf(client).connection.stream.setTimeout(milliseconds);
 
+/** The connection manager of Sequelize, which its types do not declare. */
 export const connectionManagerOf = (sequelize: Sequelize): ConnectionManager =>
 	(sequelize as unknown as { connectionManager: ConnectionManager }).connectionManager;
 

@@ -38,6 +38,7 @@ export function allocate(
 	return parts;
 }
 
+/** Sum of integers in minor units; 0 without values. */
 export function sumOf(values: readonly number[]): number {
 	let sum = 0;
 	for (const value of values) sum += value;

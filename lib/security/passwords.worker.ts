@@ -5,7 +5,9 @@ import bcrypt from "bcryptjs";
  * functions are the fastest.
  */
 
+/** bcrypt hash of a password. @param cost logarithm to base 2 of the number of rounds */
 export const hash = ({ password, cost }: { password: string; cost: number }): string =>
 	bcrypt.hashSync(password, cost);
+/** Whether a password matches a bcrypt hash. */
 export const compare = ({ password, hashed }: { password: string; hashed: string }): boolean =>
 	bcrypt.compareSync(password, hashed);

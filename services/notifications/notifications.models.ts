@@ -20,5 +20,6 @@ const columns: Record<keyof typeof notification, ModelAttributes[string]> = {
 	event_id: DataTypes.UUID,
 };
 
+/** Defines the Sequelize model of lists of messages. */
 export const defineMessage = (sequelize: Sequelize): ModelStatic<Model> =>
 	sequelize.define("message", columns, { tableName: "messages" });

@@ -126,6 +126,7 @@ const links = {
 } as const;
 type LinkTemplate = keyof typeof links;
 
+/** The page and the action of the link in a message; undefined for a template without a link. */
 export const linkOf = (template: Template): (typeof links)[LinkTemplate] | undefined =>
 	template in links ? links[template as LinkTemplate] : undefined;
 
@@ -141,6 +142,7 @@ export const needsLink = ({ template, data }: Content): boolean => {
  */
 const ADDRESS_CHANGE = ["email_change", "email_change_notice"] as const;
 type AddressChange = Extract<Content, { template: (typeof ADDRESS_CHANGE)[number] }>;
+/** Whether the users service determines the recipient, together with the token of the link. */
 export const isAddressChange = (content: Content): content is AddressChange =>
 	ADDRESS_CHANGE.some((template) => template === content.template);
 
@@ -241,6 +243,7 @@ export const quotaOf = ({
 export const buildOrderLink = (publicUrl: string, order_id: string, token: string): string =>
 	`${buildLink(publicUrl, "order", token)}&id=${encodeURIComponent(order_id)}`;
 
+/** URL of a page of the shop with a token. @param publicUrl with or without slashes at its end */
 export const buildLink = (publicUrl: string, page: string, token: string): string =>
 	`${publicUrl.replace(/(?<!\/)\/+$/, "")}/${page}?token=${encodeURIComponent(token)}`;
 

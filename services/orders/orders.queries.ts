@@ -83,6 +83,7 @@ export async function readableRecord(
 	if (maySeeAccount(record!.order, reader.user)) return record!;
 	return { ...record!, order: { ...record!.order, user_id: null } };
 }
+/** Returns an order of the caller, or any order to an admin. @throws ORDER_NOT_FOUND otherwise */
 export const visibleOrder = async (db: Database, id: string, caller: Caller): Promise<Order> =>
 	(await visibleRecord(db, id, caller)).order;
 

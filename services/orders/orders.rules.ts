@@ -45,6 +45,7 @@ export function statusesBefore(status: Status): Status[] {
 	);
 	return [...new Set(direct.flatMap((from) => [...statusesBefore(from), from]))];
 }
+/** @throws ILLEGAL_TRANSITION, with the current status, unless `transitions` allows the change */
 export function assertCanBecome(current: Status, next: Status): void {
 	if (!transitions[current].includes(next))
 		throwError(

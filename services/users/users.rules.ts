@@ -15,6 +15,7 @@ export type Changes = Partial<
 /** bcrypt ignores further bytes, so passwords that differ only after them would be equal. */
 const PASSWORD_MAX_BYTES = 72;
 const PASSWORD_MIN_CHARACTERS = 8;
+/** Whether bcrypt processes the whole password: at most 72 bytes in UTF-8. */
 export const fitsBcrypt = (password: string): boolean =>
 	Buffer.byteLength(password) <= PASSWORD_MAX_BYTES;
 /**

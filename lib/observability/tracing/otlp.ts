@@ -52,6 +52,10 @@ const KINDS: Readonly<Record<SpanKind, OtelSpanKind>> = {
 /** Kinds whose parent span is in another process. */
 const REMOTE_PARENT: readonly SpanKind[] = ["server", "consumer"];
 
+/**
+ * Starts the export of spans over OTLP, with the OTEL_* settings.
+ * @param instance ID of this node in traces
+ */
 export async function startExport(env: Env, instance: string): Promise<Tracing> {
 	let onError: (error: unknown) => void = () => undefined;
 	const processor = new BatchSpanProcessor({

@@ -39,6 +39,7 @@ export interface Tracing {
 }
 
 const tracings = new WeakMap<object, Tracing>();
+/** Makes tracing available to the services of a broker, see {@link tracingOf}. */
 export const provideTracing = (broker: object, tracing: Tracing): void =>
 	void tracings.set(broker, tracing);
 /** The tracing of a broker; undefined if tracing is off. */

@@ -13,6 +13,10 @@ export interface Marker {
 	readonly made: boolean;
 }
 
+/**
+ * Reads the marker of a data folder; undefined if the folder has none.
+ * @throws StartError if the file is damaged or this user may not read it
+ */
 export async function readMarker(path: string): Promise<Marker | undefined> {
 	const file = join(path, MARKER);
 	const text = await readFile(file, "utf8").catch((error) => {

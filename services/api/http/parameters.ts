@@ -66,6 +66,7 @@ export function withoutIgnored(url: string): string {
 	return relevant.length > 0 ? `${path}?${relevant.join("&")}` : path;
 }
 
+/** Parameters of the query of a request; empty without a query. */
 export function queryOf({ url = "" }: Request): URLSearchParams {
 	const start = url.indexOf("?");
 	return new URLSearchParams(start < 0 ? "" : url.slice(start + 1));

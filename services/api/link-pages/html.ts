@@ -43,6 +43,7 @@ export function handler(
 	};
 }
 
+/** HTML of a message that screen readers announce at once. @param message plain text */
 export const alertOf = (message: string): string => `<p role="alert">${escapeHtml(message)}</p>`;
 
 /** A page without scripts and external resources. @param content HTML */

@@ -211,6 +211,7 @@ export function visibleEvent(
 	return { ...event, data };
 }
 
+/** Converts a recorded event for an event stream. Its ID is the sequence, to resume the stream. */
 export const toStreamEvent = ({
 	sequence,
 	type,

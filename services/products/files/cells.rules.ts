@@ -17,6 +17,7 @@ export const splitList = (cell: string): string[] =>
 		.split(SEPARATOR)
 		.map((element) => element.trim())
 		.filter((element) => element !== "");
+/** Inverse of {@link splitList} for elements without `|` and outer spaces. */
 export const joinList = (elements: readonly string[]): string => elements.join(SEPARATOR);
 
 /**

@@ -31,6 +31,7 @@ export const declineReason = (token: string): string | null => {
 export const waitingStatus = (token: string): "requires_action" | "processing" | undefined =>
 	Object.hasOwn(WAITING, token) ? WAITING[token as keyof typeof WAITING] : undefined;
 
+/** Whether refunds of the card wait for a decision or fail. */
 export const hasSpecialRefunds = (token: string): boolean =>
 	token === PENDING_REFUNDS || token === FAILING_REFUNDS;
 
