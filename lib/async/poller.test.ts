@@ -1,6 +1,6 @@
 import { expect, jest, test } from "@jest/globals";
 import { eventually } from "../../test/support/eventually.ts";
-import { startPoller } from "./poller.ts";
+import { pollerGroup, startPoller } from "./poller.ts";
 
 const NEVER_MS = 3_600_000;
 const fail = (error: unknown) => {
@@ -100,4 +100,31 @@ test("stop waits for the running poll and does not report its failure", async ()
 	failPoll!(new Error("the database is closing"));
 	await stopping;
 	await poller.stop();
+});
+
+test("a group wakes all its pollers, and stops after their running polls", async () => {
+	const group = pollerGroup();
+	const { promise: released, resolve: release } = Promise.withResolvers<void>();
+	const polls = { first: 0, second: 0 };
+	for (const name of ["first", "second"] as const)
+		group.start({
+			intervalMs: NEVER_MS,
+			async poll() {
+				polls[name]++;
+				await released;
+				return true;
+			},
+			onError: fail,
+		});
+	group.wake();
+	await eventually(() => expect(polls).toEqual({ first: 1, second: 1 }));
+	let isStopped = false;
+	const stopped = group.stop().then(() => {
+		isStopped = true;
+	});
+	await Promise.resolve();
+	expect(isStopped).toBe(false);
+	release();
+	await stopped;
+	expect(polls).toEqual({ first: 1, second: 1 });
 });

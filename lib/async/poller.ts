@@ -85,3 +85,27 @@ export function startPoller({
 		},
 	};
 }
+
+/** Pollers of one owner, which wake and stop together. */
+export interface PollerGroup extends Poller {
+	/** Starts a poller that belongs to the group, see {@link startPoller}. */
+	start(options: PollerOptions): Poller;
+}
+
+/** Creates a group without pollers. */
+export function pollerGroup(): PollerGroup {
+	const pollers: Poller[] = [];
+	return {
+		start(options) {
+			const poller = startPoller(options);
+			pollers.push(poller);
+			return poller;
+		},
+		wake() {
+			for (const poller of pollers) poller.wake();
+		},
+		async stop() {
+			await Promise.all(pollers.map((poller) => poller.stop()));
+		},
+	};
+}

@@ -1,5 +1,5 @@
 import { keyedQueue } from "../../lib/async/keyed-queue.ts";
-import { type Poller, startPoller } from "../../lib/async/poller.ts";
+import { pollerGroup } from "../../lib/async/poller.ts";
 import { callerOf } from "../../lib/contracts/contract.ts";
 import { commonError, invalidField } from "../../lib/contracts/errors.ts";
 import { isCurrency } from "../../lib/money/currency.ts";
@@ -66,7 +66,7 @@ export default defineService(carts)({
 			tokenSecret: JWT_SECRET,
 			// Not longer than the time after which a new checkout is due.
 			settleIdleMs: Math.min(MAX_SETTLE_IDLE_MS, ORDER_WAIT_MS + SETTLE_MARGIN_MS),
-			pollers: [] as Poller[],
+			pollers: pollerGroup(),
 		};
 	},
 
@@ -128,25 +128,22 @@ export default defineService(carts)({
 	started() {
 		const { db, logger, settlement } = this;
 		const call = callerOf(this);
-		this.pollers.push(
-			startPoller({
-				intervalMs: SETTLE_INTERVAL_MS,
-				idleMs: this.settleIdleMs,
-				poll: () => settlement.settleDue(call),
-				onError: (error) =>
-					logger.warn("Unfinished checkouts could not be settled; will retry", { error }),
-			}),
-			startPoller({
-				intervalMs: EXPIRY_INTERVAL_MS,
-				poll: async () =>
-					(await db.query(DELETE_EXPIRED, [EXPIRY_BATCH_SIZE])).length === EXPIRY_BATCH_SIZE,
-				onError: (error) =>
-					logger.warn("Expired carts could not be deleted; will retry", { error }),
-			}),
-		);
+		this.pollers.start({
+			intervalMs: SETTLE_INTERVAL_MS,
+			idleMs: this.settleIdleMs,
+			poll: () => settlement.settleDue(call),
+			onError: (error) =>
+				logger.warn("Unfinished checkouts could not be settled; will retry", { error }),
+		});
+		this.pollers.start({
+			intervalMs: EXPIRY_INTERVAL_MS,
+			poll: async () =>
+				(await db.query(DELETE_EXPIRED, [EXPIRY_BATCH_SIZE])).length === EXPIRY_BATCH_SIZE,
+			onError: (error) => logger.warn("Expired carts could not be deleted; will retry", { error }),
+		});
 	},
 
 	async stopped() {
-		await Promise.all([...this.pollers, this.store].map((part) => part.stop()));
+		await Promise.all([this.pollers.stop(), this.store.stop()]);
 	},
 });

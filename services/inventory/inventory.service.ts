@@ -1,4 +1,4 @@
-import { type Poller, startPoller } from "../../lib/async/poller.ts";
+import { pollerGroup } from "../../lib/async/poller.ts";
 import { callerOf, throwError } from "../../lib/contracts/contract.ts";
 import { invalidField } from "../../lib/contracts/errors.ts";
 import { distinctOrders, orderIds } from "../../lib/contracts/outcome.ts";
@@ -39,7 +39,7 @@ export default defineService(inventory)({
 		return {
 			reservations: createReservations({ db, eventData, wakeRelay, seconds }),
 			reservationSeconds: seconds,
-			pollers: [] as Poller[],
+			pollers: pollerGroup(),
 		};
 	},
 
@@ -143,17 +143,15 @@ export default defineService(inventory)({
 	started() {
 		const { db, logger, reservations, reservationSeconds: seconds } = this;
 		const call = callerOf(this);
-		this.pollers.push(
-			startPoller({
-				intervalMs: Math.min(seconds * 1000, MAX_EXPIRY_INTERVAL_MS),
-				poll: () => expire({ db, call, seconds, release: reservations.release }),
-				onError: (error) =>
-					logger.warn("Expired reservations could not be checked; will retry", { error }),
-			}),
-		);
+		this.pollers.start({
+			intervalMs: Math.min(seconds * 1000, MAX_EXPIRY_INTERVAL_MS),
+			poll: () => expire({ db, call, seconds, release: reservations.release }),
+			onError: (error) =>
+				logger.warn("Expired reservations could not be checked; will retry", { error }),
+		});
 	},
 
 	async stopped() {
-		await Promise.all(this.pollers.map((poller) => poller.stop()));
+		await this.pollers.stop();
 	},
 });

@@ -1,7 +1,7 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { expect, test } from "@jest/globals";
 import { v7 as uuid } from "uuid";
-import type { Poller } from "../../lib/async/poller.ts";
+import type { PollerGroup } from "../../lib/async/poller.ts";
 import type { Meta } from "../../lib/contracts/contract.ts";
 import { done, refused } from "../../lib/contracts/outcome.ts";
 import { eventually } from "../../test/support/eventually.ts";
@@ -36,9 +36,9 @@ async function retry(id: string): Promise<void> {
 	const text = "update refunds set next_at = now() where order_id = $1";
 	await orders.shop.databases.query("orders", text, [id]);
 	const { pollers } = orders.shop.broker.getLocalService("orders") as unknown as {
-		pollers: Poller[];
+		pollers: PollerGroup;
 	};
-	for (const poller of pollers) poller.wake();
+	pollers.wake();
 }
 
 test("refunds pieces with their discount and tax; the last ones take the rest", async () => {

@@ -1,5 +1,5 @@
 import { setTimeout as delay } from "node:timers/promises";
-import { type Poller, startPoller } from "../../lib/async/poller.ts";
+import { type Poller, pollerGroup } from "../../lib/async/poller.ts";
 import { callerOf, contractError } from "../../lib/contracts/contract.ts";
 import { assertSequence, readEventHistory } from "../../lib/messaging/event-history.ts";
 import { tracingOf } from "../../lib/observability/tracing/tracing.ts";
@@ -96,7 +96,7 @@ export default defineService(orders)({
 				countViolations: metrics.countViolations,
 			}),
 			auditPoller: undefined as Poller | undefined,
-			pollers: [] as Poller[],
+			pollers: pollerGroup(),
 			waitMs: env.ORDER_WAIT_MS,
 			retentionHours: env.EVENT_RETENTION_HOURS,
 			/** Secrets from which the tokens of guests' orders may have been derived. */
@@ -107,33 +107,30 @@ export default defineService(orders)({
 	async started() {
 		await this.sagas.start();
 		const warn = (message: string) => (error: unknown) => this.logger.warn(message, { error });
-		this.auditPoller = startPoller({
+		this.auditPoller = this.pollers.start({
 			intervalMs: AUDIT_INTERVAL_MS,
 			poll: () => this.audits.poll(),
 			onError: warn("The running audit could not be read; will retry"),
 		});
-		this.pollers.push(
-			this.auditPoller,
-			startPoller({
-				intervalMs: PRUNE_INTERVAL_MS,
-				poll: () => this.audits.prune(),
-				onError: warn("Old audits could not be deleted; will retry"),
-			}),
-			startPoller({
-				intervalMs: PRUNE_INTERVAL_MS,
-				poll: () => pruneFailures(this.db, this.retentionHours),
-				onError: warn("Old failures of steps could not be deleted; will retry"),
-			}),
-			startPoller({
-				intervalMs: REFUND_INTERVAL_MS,
-				poll: () => this.refunds.settleDue(),
-				onError: warn("Refunds could not be requested; will retry"),
-			}),
-		);
+		this.pollers.start({
+			intervalMs: PRUNE_INTERVAL_MS,
+			poll: () => this.audits.prune(),
+			onError: warn("Old audits could not be deleted; will retry"),
+		});
+		this.pollers.start({
+			intervalMs: PRUNE_INTERVAL_MS,
+			poll: () => pruneFailures(this.db, this.retentionHours),
+			onError: warn("Old failures of steps could not be deleted; will retry"),
+		});
+		this.pollers.start({
+			intervalMs: REFUND_INTERVAL_MS,
+			poll: () => this.refunds.settleDue(),
+			onError: warn("Refunds could not be requested; will retry"),
+		});
 	},
 
 	async stopped() {
-		await Promise.all(this.pollers.map((poller) => poller.stop()));
+		await this.pollers.stop();
 		await this.sagas.stop();
 	},
 

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test } from "@jest/globals";
-import type { Poller } from "../../lib/async/poller.ts";
+import type { PollerGroup } from "../../lib/async/poller.ts";
 import { eventually } from "../../test/support/eventually.ts";
 import {
 	newOrder,
@@ -15,7 +15,7 @@ import { createReversals } from "./payments.reversals.ts";
 import type { PaymentProvider } from "./providers/provider.ts";
 
 interface Running {
-	readonly pollers: readonly Poller[];
+	readonly pollers: PollerGroup;
 }
 let shop: Shop;
 /** A second node on the same database. */
@@ -193,8 +193,7 @@ test.each([
 // The last test of this file, because it stops the pollers of the services.
 test("concurrent nodes share due rows and skip failed ones until their backoff ends", async () => {
 	for (const { broker } of [shop, second])
-		for (const poller of (broker.getLocalService("payments") as unknown as Running).pollers)
-			await poller.stop();
+		await (broker.getLocalService("payments") as unknown as Running).pollers.stop();
 	const failing = (await query(INSERT_FAILING_REFUNDS, [40])).map(({ id }) => id as string).sort();
 	await query(INSERT_AUTHORIZED, [40]);
 	const nodes = [pollersOf(shop), pollersOf(second)];

@@ -1,4 +1,4 @@
-import { type Poller, startPoller } from "../../lib/async/poller.ts";
+import { type Poller, pollerGroup } from "../../lib/async/poller.ts";
 import { throwError } from "../../lib/contracts/contract.ts";
 import type { Value } from "../../lib/contracts/schema.ts";
 import {
@@ -59,7 +59,7 @@ export default defineService(payments)({
 			charges: createCharges(dependencies),
 			webhooks: createWebhooks(dependencies, lookups),
 			consumer: undefined as Poller | undefined,
-			pollers: [] as Poller[],
+			pollers: pollerGroup(),
 		};
 	},
 
@@ -147,9 +147,7 @@ export default defineService(payments)({
 	started() {
 		const poll = (poll: () => Promise<boolean>, what: string, intervalMs = POLL_INTERVAL_MS) => {
 			const onError = (error: unknown) => this.logger.warn(`${what} failed; will retry`, { error });
-			const poller = startPoller({ intervalMs, poll, onError });
-			this.pollers.push(poller);
-			return poller;
+			return this.pollers.start({ intervalMs, poll, onError });
 		};
 		poll(this.refunds.settleDue, "Settling refunds");
 		poll(this.lookups.lookUpDue, "Looking payments up");
@@ -165,7 +163,7 @@ export default defineService(payments)({
 	},
 
 	async stopped() {
-		await Promise.all(this.pollers.map((poller) => poller.stop()));
+		await this.pollers.stop();
 		await this.provider.close?.();
 	},
 });

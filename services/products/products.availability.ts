@@ -1,4 +1,4 @@
-import { type Poller, startPoller } from "../../lib/async/poller.ts";
+import type { Poller, PollerGroup } from "../../lib/async/poller.ts";
 import type { Cached } from "../../lib/caching/lease-cache.ts";
 import type { Call } from "../../lib/contracts/contract.ts";
 import { type Database, sql, type Tx } from "../../lib/persistence/database.ts";
@@ -127,13 +127,13 @@ async function comparePage(self: Self, call: Call, after: string): Promise<strin
  * comparison continues with the same page.
  */
 export function pollAvailability(
-	self: Self,
+	self: Self & { readonly pollers: PollerGroup },
 	call: Call,
 	onError: (error: unknown) => void,
 ): Poller {
 	let after: string | undefined = FIRST_ID;
 	let pausedUntil = 0;
-	const poller = startPoller({
+	const poller = self.pollers.start({
 		intervalMs: RETRY_MS,
 		async poll() {
 			if (Date.now() < pausedUntil) return false;

@@ -1,4 +1,4 @@
-import { type Poller, startPoller } from "../../lib/async/poller.ts";
+import { pollerGroup } from "../../lib/async/poller.ts";
 import { cacheOf } from "../../lib/caching/lease-cache.ts";
 import { currentTraceparent } from "../../lib/context/traceparent.ts";
 import { assertNotEmpty } from "../../lib/contracts/changes.ts";
@@ -67,7 +67,7 @@ export default defineService(products)({
 	created() {
 		return {
 			rows: cacheOf(this.broker).of<Product>("products", CACHE_TTL_MS, product),
-			pollers: [] as Poller[],
+			pollers: pollerGroup(),
 			/** Prevents the first comparison with the inventory. */
 			cancelComparison: () => {},
 			checkRow: compileShape(this.broker, fileRow) as RowCheck,
@@ -275,23 +275,19 @@ export default defineService(products)({
 	started() {
 		// The inventory may run in this process and start later.
 		this.cancelComparison = afterStart(this.broker, () =>
-			this.pollers.push(
-				pollAvailability(this, callerOf(this), (error) => this.reportComparison(error)),
-			),
+			pollAvailability(this, callerOf(this), (error) => this.reportComparison(error)),
 		);
-		this.pollers.push(
-			startPoller({
-				intervalMs: NEW_WORDS_INTERVAL_MS,
-				idleMs: NEW_WORDS_IDLE_MS,
-				poll: () => this.indexChanges(),
-				onError: (error) =>
-					this.logger.warn("New words could not be added to the search; will retry", { error }),
-			}),
-		);
+		this.pollers.start({
+			intervalMs: NEW_WORDS_INTERVAL_MS,
+			idleMs: NEW_WORDS_IDLE_MS,
+			poll: () => this.indexChanges(),
+			onError: (error) =>
+				this.logger.warn("New words could not be added to the search; will retry", { error }),
+		});
 	},
 
 	async stopped() {
 		this.cancelComparison();
-		await Promise.all(this.pollers.map((poller) => poller.stop()));
+		await this.pollers.stop();
 	},
 });

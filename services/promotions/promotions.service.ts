@@ -1,4 +1,4 @@
-import { type Poller, startPoller } from "../../lib/async/poller.ts";
+import { pollerGroup } from "../../lib/async/poller.ts";
 import { cacheOf } from "../../lib/caching/lease-cache.ts";
 import { assertNotEmpty } from "../../lib/contracts/changes.ts";
 import { callerOf, throwError } from "../../lib/contracts/contract.ts";
@@ -50,7 +50,7 @@ export default defineService(promotions)({
 			rows,
 			redemptions: createRedemptions({ db, eventData, wakeRelay, rows, seconds }),
 			redemptionSeconds: seconds,
-			pollers: [] as Poller[],
+			pollers: pollerGroup(),
 		};
 	},
 
@@ -168,18 +168,16 @@ export default defineService(promotions)({
 	started() {
 		const { db, logger, redemptions, redemptionSeconds: seconds } = this;
 		const call = callerOf(this);
-		this.pollers.push(
-			startPoller({
-				intervalMs: Math.min(seconds * 1000, MAX_EXPIRY_INTERVAL_MS),
-				poll: () => expire({ db, call, seconds, release: redemptions.release }),
-				onError: (error) =>
-					logger.warn("Expired redemptions could not be checked; will retry", { error }),
-			}),
-		);
+		this.pollers.start({
+			intervalMs: Math.min(seconds * 1000, MAX_EXPIRY_INTERVAL_MS),
+			poll: () => expire({ db, call, seconds, release: redemptions.release }),
+			onError: (error) =>
+				logger.warn("Expired redemptions could not be checked; will retry", { error }),
+		});
 	},
 
 	async stopped() {
-		await Promise.all(this.pollers.map((poller) => poller.stop()));
+		await this.pollers.stop();
 	},
 });
 
