@@ -1,5 +1,6 @@
 import { microBatch } from "../async/micro-batch.ts";
 import type { Lookup } from "./cached-lookups.ts";
+import { lookUpDistinct } from "./distinct-lookup.ts";
 
 /** Concurrent batches, so that a slow lookup does not delay the others. */
 const CONCURRENCY = 4;
@@ -13,10 +14,8 @@ const MAX_IDS = 10_000;
 export function batchedLookup<Row>(load: Lookup<Row>): Lookup<Row> {
 	return microBatch<string[], readonly (Row | null)[]>(
 		async (batch) => {
-			const ids = [...new Set(batch.flat())];
-			const rows = await load(ids);
-			const rowOf = new Map(ids.map((id, i) => [id, rows[i] ?? null]));
-			return batch.map((own) => own.map((id) => rowOf.get(id)!));
+			const rowOf = await lookUpDistinct(batch.flat(), load);
+			return batch.map((own) => own.map((id) => rowOf.get(id) ?? null));
 		},
 		{ concurrency: CONCURRENCY, maxSize: MAX_IDS, sizeOf: ({ length }) => length },
 	);

@@ -3,6 +3,7 @@ import { microBatch } from "../async/micro-batch.ts";
 import { catalogue } from "../observability/metrics/catalogue.ts";
 import { Metrics } from "../observability/metrics/registry.ts";
 import { isOutage } from "../resilience/outages.ts";
+import { lookUpDistinct } from "./distinct-lookup.ts";
 import { type LookupCounters, lookupCounters } from "./lookup-metrics.ts";
 import { memoryStore } from "./memory-store.ts";
 import { connectRedis } from "./redis-connection.ts";
@@ -165,15 +166,11 @@ export function createCache(store: CacheStore, prefix: string, metrics = new Met
 				// Also revokes the fill leases of readers that have read the rows before the commit.
 				discard: (ids) => store.release(ids.map(row), randomUUID()),
 				async readThrough(ids, load) {
-					const distinct = [...new Set(ids)];
-					const values = await readThrough<Row>(
-						distinct.map(row),
-						versionMark,
-						ttl,
-						counters,
-						(missing) => load(missing.map((i) => distinct[i]!)),
+					const found = await lookUpDistinct(ids, (distinct) =>
+						readThrough<Row>(distinct.map(row), versionMark, ttl, counters, (missing) =>
+							load(missing.map((i) => distinct[i]!)),
+						),
 					);
-					const found = new Map(distinct.map((id, i) => [id, values[i] ?? null]));
 					return ids.map((id) => found.get(id) ?? null);
 				},
 				async readResult(key, ttl, load) {

@@ -2,6 +2,7 @@ import { type Address, formatAddress } from "../../lib/addresses/address.ts";
 import { microBatch, Rejection, reject } from "../../lib/async/micro-batch.ts";
 import { withTimeout } from "../../lib/async/with-timeout.ts";
 import type { Lookup } from "../../lib/caching/cached-lookups.ts";
+import { lookUpDistinct } from "../../lib/caching/distinct-lookup.ts";
 import type { Traced } from "../../lib/context/traceparent.ts";
 import { throwError } from "../../lib/contracts/contract.ts";
 import type { Outcome } from "../../lib/contracts/outcome.ts";
@@ -134,13 +135,13 @@ export function createOrderPlacement({
 		const prices: Prices = new Map();
 		if (requests.length === 0) return prices;
 		const [users, products, isConfigured] = await Promise.all([
-			findAll(
-				lookup.users,
+			lookUpDistinct(
 				requests.map(({ user_id }) => user_id),
+				lookup.users,
 			),
-			findAll(
-				lookup.products,
+			lookUpDistinct(
 				requests.flatMap(({ items }) => items.map(({ product_id }) => product_id)),
+				lookup.products,
 			),
 			pricing.isConfigured(),
 		]);
@@ -280,14 +281,4 @@ async function waitForSagas(
 	const { perOrder, max } = ofCarts ? CHECKOUT_ARRIVAL_WAIT : ARRIVAL_WAIT;
 	if (count > 1)
 		await withTimeout(arrivals(count), Math.min(count * perOrder, Math.max(max, sagaMs)));
-}
-
-/** Looks up each ID once. */
-async function findAll<Row>(
-	lookup: Lookup<Row>,
-	ids: readonly string[],
-): Promise<Map<string, Row | null>> {
-	const unique = [...new Set(ids)];
-	const rows = await lookup(unique);
-	return new Map(unique.map((id, i) => [id, rows[i] ?? null]));
 }

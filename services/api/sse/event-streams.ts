@@ -1,6 +1,7 @@
 import type { Context } from "moleculer";
 import { type Backoff, backoff } from "../../../lib/async/backoff.ts";
 import { type Poller, startPoller } from "../../../lib/async/poller.ts";
+import { lookUpDistinct } from "../../../lib/caching/distinct-lookup.ts";
 import { commonError } from "../../../lib/contracts/errors.ts";
 import type { EventStreamPage } from "../../../lib/contracts/event-stream.ts";
 import { type Gateway, type Request, type Response, writeHead } from "../http/exchange.ts";
@@ -162,9 +163,10 @@ export class EventStreams {
 
 	/** Starts a read of each stream whose subject has changed. */
 	async #compare(watch: string, streams: readonly EventStream[]): Promise<void> {
-		const ids = [...new Set(streams.map(({ subject }) => subject))];
-		const versions = await this.#gateway.broker.call<(string | null)[], object>(watch, { ids });
-		const current = new Map(ids.map((id, i) => [id, versions[i] ?? null]));
+		const subjects = streams.map(({ subject }) => subject);
+		const current = await lookUpDistinct(subjects, (ids) =>
+			this.#gateway.broker.call<(string | null)[], object>(watch, { ids }),
+		);
 		for (const stream of streams) {
 			const version = current.get(stream.subject)!;
 			if (stream.started && stream.version !== version) void this.#read(stream, version);
