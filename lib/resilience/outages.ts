@@ -19,6 +19,11 @@ const SOCKET_ERROR = /^(ECONN|EPIPE|ETIMEDOUT|EHOSTUNREACH|ENETUNREACH|ENOTFOUND
  * 08, 53, 57).
  */
 const SQLSTATE = /^(08|53|57)[0-9A-Z]{3}$/;
+/**
+ * Postgres: errors that the values of one call cause, such as a number out of range or text that is
+ * no query (SQLSTATE classes 21, 22, 23 and 54, and 42601).
+ */
+const CAUSED_BY_VALUES = /^(21|22|23|54)[0-9A-Z]{3}$|^42601$/;
 /** Errors without a code. A connection that was lost between two statements is not queryable. */
 const LOST_CONNECTION =
 	/^Connection terminated|is not queryable$|timeout exceeded when trying to connect|ConnectionManager/;
@@ -67,12 +72,14 @@ export function isRefusal(error: unknown): boolean {
 /**
  * Whether a failed call counts against the called node: it did not respond, or it failed
  * unexpectedly. Errors of a contract do not count, nor does an overloaded node or one that waited
- * for an unresponsive third node.
+ * for an unresponsive third node, nor an error that the values of the call cause: one client could
+ * otherwise exclude a node for all others.
  */
 export function isNodeFailure(error: unknown): boolean {
 	const { code, type, nodeID } = fieldsOf(error);
 	// The node works: its result exceeds the size limit of NATS.
 	if (isMessageTooLarge(error)) return false;
+	if (typeof code === "string" && CAUSED_BY_VALUES.test(code)) return false;
 	if (nodeID === undefined) return type === "REQUEST_TIMEOUT" || type === "REQUEST_REJECTED";
 	return !NO_RESPONSE.has(type) && (typeof code !== "number" || (code >= 500 && code !== 503));
 }

@@ -78,3 +78,11 @@ test("finds products by attributes, and a parent by options and SKUs of its vari
 	await shop.call("products.remove", { id: variant.id }, asAdmin);
 	expect([await names({ q: "4712" }), await names({ q: "silk" })]).toEqual([[], ["Kimono"]]);
 });
+
+test("words of combining marks only are left out of a query", async () => {
+	expect(await names({ q: "\u0301" })).toEqual([]);
+	expect(await names({ q: "\u0301 bowl" })).toEqual(await names({ q: "bowl" }));
+	expect(await names({ q: "the \u0301" })).toEqual(await names({ q: "the" }));
+	const { total } = await shop.call("products.facets", { q: "\u0301\u0302" });
+	expect(total).toBe(0);
+});

@@ -1,0 +1,14 @@
+create or replace function search_query(words text[]) returns tsquery
+	language plpgsql immutable parallel safe as $$
+	declare
+		word text;
+		wanted tsquery := '';
+	begin
+		foreach word in array content_words(words) loop
+			word := search_text(word);
+			wanted := wanted && (to_tsquery('simple', '''' || word || ''':*') || case
+				when length(to_tsvector('english', word)) > 0 then plainto_tsquery('english', word)
+				else '' end);
+		end loop;
+		return wanted;
+	end $$;
