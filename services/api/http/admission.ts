@@ -3,6 +3,7 @@ import { cookieAuthorization } from "../console/cookies.ts";
 import { clientAddress } from "./client-address.ts";
 import { type Gateway, type Request, type Response, sendsSecret } from "./exchange.ts";
 import { requestId } from "./request-metadata.ts";
+import { originForm } from "./request-target.ts";
 
 /**
  * Exempt from the rate limit: load balancers and orchestrators send these from few addresses and
@@ -70,8 +71,8 @@ function authenticate(gateway: Gateway, req: Request, res: Response): Request["a
 	}
 }
 
-/** Removes the query and a trailing slash, like moleculer-web. */
+/** Removes the query and a trailing slash, like moleculer-web, and the host of an absolute form. */
 function pathOf(url: string): string {
-	const path = url.split("?", 1)[0]!;
+	const path = originForm(url).split("?", 1)[0]!;
 	return path.length > 1 && path.endsWith("/") ? path.slice(0, -1) : path;
 }

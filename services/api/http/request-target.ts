@@ -9,9 +9,19 @@ const ABSOLUTE = /^https?:\/\/([^/?#]*)/i;
 const AUTHORITY = /^(?:[\w.~!$&'()*+,;=%-]+|\[[\da-f:.]+\])(?::\d*)?$/i;
 
 /**
- * Returns the path of a request without its query. Reduces an absolute-form target ("GET
- * http://shop/health", as sent to proxies) to its path and query, because a server must accept both
- * forms (RFC 9112, 3.2.2).
+ * Path and query of a request target. A server must also accept the absolute form ("GET
+ * http://shop/health", as sent to proxies; RFC 9112, 3.2.2).
+ */
+export function originForm(target: string): string {
+	const absolute = target.startsWith("/") ? null : ABSOLUTE.exec(target);
+	if (!absolute) return target;
+	const rest = target.slice(absolute[0].length);
+	return rest.startsWith("/") ? rest : `/${rest}`;
+}
+
+/**
+ * Returns the path of a request without its query. Reduces an absolute-form target to its path and
+ * query.
  * @throws BAD_HEADER for more than one Host and for an invalid host (RFC 9112, 3.2), which two
  * servers could interpret differently
  */
@@ -21,8 +31,7 @@ export function readTarget(req: IncomingMessage & { originalUrl: string }): stri
 	const absolute = url.startsWith("/") ? null : ABSOLUTE.exec(url);
 	if (absolute) {
 		assertAuthority(absolute[1]!);
-		const rest = url.slice(absolute[0].length);
-		req.url = rest.startsWith("/") ? rest : `/${rest}`;
+		req.url = originForm(url);
 		req.originalUrl = req.url;
 	}
 	return req.url!.split("?", 1)[0]!;

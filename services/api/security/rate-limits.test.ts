@@ -1,4 +1,5 @@
 import { mkdtemp, rm } from "node:fs/promises";
+import { request } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, expect, jest, test } from "@jest/globals";
@@ -100,6 +101,23 @@ test("limits sign-ins separately and more strictly, by address", async () => {
 	expect(await repeat(4, () => signIn(shop))).toEqual([200, 200, 200, 429]);
 	expect((await signIn(shop, { token: token(shop.env) })).status).toBe(429);
 	expect((await browse(shop)).status).toBe(200);
+});
+
+test("limits a route in the same way if its target has the absolute form", async () => {
+	const { url } = await start();
+	const { hostname, port } = new URL(url);
+	const signIn = () =>
+		new Promise<number | undefined>((resolve, reject) => {
+			const headers = { "content-type": "application/json" };
+			const path = "http://shop.example/api/users/login";
+			request({ method: "POST", hostname, port, path, headers }, (response) =>
+				response.resume().once("end", () => resolve(response.statusCode)),
+			)
+				.once("error", reject)
+				.end('{"email":"zoe@example.com","password":"correct horse"}');
+		});
+	const statuses = [await signIn(), await signIn(), await signIn(), await signIn()];
+	expect(statuses).toEqual([200, 200, 200, 429]);
 });
 
 test("limits guests of a route more strictly than users", async () => {
