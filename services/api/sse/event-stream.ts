@@ -46,8 +46,10 @@ export class EventStream {
 		if (res.destroyed || req.socket.destroyed) this.close();
 	}
 
+	/** moleculer-web merges the parameters of the path when it calls the action. */
 	get subject(): string {
-		return (this.req.$params as { id: string }).id;
+		const { id, params } = this.req.$params as { id?: string; params?: { id: string } };
+		return (id ?? params!.id).toLowerCase();
 	}
 	/** ID of the last event that was delivered. */
 	get position(): string | undefined {

@@ -127,6 +127,19 @@ test("accepts ten of 60 streams that one user opens in parallel", async () => {
 	expect((await open(token(shop.env))).status).toBe(200);
 });
 
+test("counts the streams of guests by order, whatever the case of its ID", async () => {
+	const headers = { "Order-Token": "secret" };
+	const listenTo = async (id: string) => {
+		const stream = await listen(`${shop.url}/api/orders/${id}/events`, { headers });
+		streams.push(stream);
+		return stream.status;
+	};
+	const [busy, other] = [uuid(), uuid()];
+	const ids = Array.from({ length: 11 }, (_, i) => (i % 2 ? busy.toUpperCase() : busy));
+	expect((await Promise.all(ids.map(listenTo))).sort()).toEqual([...Array(10).fill(200), 429]);
+	expect(await listenTo(other)).toBe(200);
+});
+
 test("releases the slot of a stream that fails or has no events", async () => {
 	const bearer = token(shop.env);
 	const statuses = async () =>
