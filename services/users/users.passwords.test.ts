@@ -235,6 +235,10 @@ test("each failure doubles the delay, up to a minute, until an idle hour", async
 		await endDelay();
 	}
 	expect(delays).toEqual([0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 2, 4, 8, 16, 32, 60, 60, 60]);
+	// A program with an outdated password fails for years.
+	await query("update sign_in_attempts set failures = 2000000 where address = $1", address);
+	await expect(signIn(email, password, address)).rejects.toEqual(denied);
+	await endDelay();
 	const zoe = await shop.call("users.create", { email, password, full_name: "Zoë" });
 	expect(await signIn(email, password, address)).toMatchObject({ id: zoe.id });
 	expect(await query("select from sign_in_attempts where address = $1", address)).toEqual([]);

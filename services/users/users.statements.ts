@@ -158,7 +158,7 @@ export const COUNT_ATTEMPT = sql(
 	on conflict (email_hash, address) do update set at = now(), failures = ${FAILURES} + 1,
 		next_at = case when ${FAILURES} + 1 < ${FREE_FAILURES} then now()
 			else now() + make_interval(secs =>
-				least(${MAX_DELAY_SECONDS}, power(2, ${FAILURES} + 1 - ${FREE_FAILURES}))) end
+				least(${MAX_DELAY_SECONDS}, power(2, least(${FAILURES} + 1 - ${FREE_FAILURES}, 10)))) end
 		where a.next_at <= now()
 	returning failures`,
 );
