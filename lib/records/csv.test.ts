@@ -1,4 +1,4 @@
-import { expect, test } from "@jest/globals";
+import { expect, jest, test } from "@jest/globals";
 import fc from "fast-check";
 import { BYTE_ORDER_MARK, formatCsv, HeaderError, readCsv } from "./csv.ts";
 import { type Entry, MAX_ROW_BYTES } from "./entry.ts";
@@ -139,4 +139,20 @@ test.each([
 	["a=b", "a=b"],
 ])("formats %j so that a spreadsheet does not execute it", (text, cell) => {
 	expect(formatCsv([[text]])).toBe(`${cell}\r\n`);
+});
+
+test("reads rows of any length without an error object for each", async () => {
+	const captured = jest.spyOn(Error, "captureStackTrace");
+	const { entries } = await read(`sku,name\n${"\n\nA\nA,B,C\n".repeat(100)}A,One\n`, 1000);
+	const count = captured.mock.calls.length;
+	captured.mockRestore();
+	expect(problemsOf(entries)).toHaveLength(200);
+	expect(valuesOf(entries)).toEqual([[402, ["A", "One"]]]);
+	expect(count).toBe(0);
+});
+
+test("reads a header of many columns", async () => {
+	const names = Array.from({ length: 20_000 }, (_, i) => `c${i}`);
+	expect((await read(`${names.join()}\n`, 10_000)).columns).toEqual(names);
+	await expect(read(`${names.join()},c7\n`, 10_000)).rejects.toThrow('names the column "c7" twice');
 });

@@ -38,7 +38,8 @@ function assertColumns(columns: string[]): void {
 		throw new HeaderError("The header is one cell: columns must be separated by commas");
 	const blank = columns.indexOf("");
 	if (blank >= 0) throw new HeaderError(`Column ${blank + 1} of the header has no name`);
-	const repeated = columns.find((name, i) => columns.indexOf(name) !== i);
+	const seen = new Set<string>();
+	const repeated = columns.find((name) => seen.size === seen.add(name).size);
 	if (repeated) throw new HeaderError(`The header names the column "${repeated}" twice`);
 }
 
@@ -97,6 +98,9 @@ async function* parseRows(bytes: AsyncIterable<Uint8Array>): AsyncGenerator<Entr
 			const problem = utf8.damageOf(cells);
 			row++;
 			if (!isLost) entries.push(problem ? { row, problem } : { row, value: cells });
+			// As if the next row were the first: csv-parse creates an error, with its stack, for each row
+			// whose length differs from that of the first.
+			(parser.info as { records: number }).records = 0;
 			return null;
 		},
 		on_skip: (error): undefined => {

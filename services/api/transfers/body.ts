@@ -1,4 +1,5 @@
 import { PassThrough, type Readable } from "node:stream";
+import { setImmediate } from "node:timers/promises";
 import { createGunzip } from "node:zlib";
 import { commonError } from "../../../lib/contracts/errors.ts";
 import { type Format, MEDIA_TYPES } from "../../../lib/contracts/transfers.ts";
@@ -25,6 +26,9 @@ export function formatOf({ headers }: Request): Format {
 		);
 	return format;
 }
+
+/** Milliseconds of processing after which other requests take their turn. */
+const MAX_BLOCK_MS = 10;
 
 function* partsOf(chunk: Uint8Array): Generator<Uint8Array> {
 	for (let start = 0; start < chunk.length; start += PART_BYTES)
@@ -54,10 +58,17 @@ export async function* bodyOf(
 	req.once("close", onClose);
 	signal.addEventListener("abort", onAbort);
 	let timer = setTimeout(late, idleMs);
+	let begun = performance.now();
 	try {
 		for await (const chunk of bytes) {
 			clearTimeout(timer);
-			yield* partsOf(chunk as Uint8Array);
+			for (const part of partsOf(chunk as Uint8Array)) {
+				yield part;
+				// Rows that fill no batch, such as invalid ones, are processed without any wait.
+				if (performance.now() - begun < MAX_BLOCK_MS) continue;
+				await setImmediate();
+				begun = performance.now();
+			}
 			timer = setTimeout(late, idleMs);
 		}
 	} catch (error) {

@@ -50,9 +50,11 @@ export async function* distinctRows(
 	}
 }
 
-/** The key of a row; undefined if it has none. */
+/** Characters of a key. The action rejects rows with longer ones. */
+const MAX_KEY_LENGTH = 200;
+/** The key of a row; undefined if it has none, or one that is too long for any row to be valid. */
 function keyOf(value: unknown, column: number, key: string): string | undefined {
 	const found = Array.isArray(value) ? value[column] : (value as Record<string, unknown>)[key];
-	if (typeof found !== "string") return undefined;
+	if (typeof found !== "string" || found.length > MAX_KEY_LENGTH) return undefined;
 	return found.trim() || undefined;
 }
