@@ -54,6 +54,8 @@ test("a message is a page in its own origin that runs and loads nothing", async 
 
 test("a message has the access rule of its JSON form", async () => {
 	const shop = await open();
+	const encoded = await shop.http(`GET /api/notifications/${uuid()}/%68tml`);
+	expect([encoded.status, encoded.body.code]).toEqual([401, "UNAUTHENTICATED"]);
 	expect(await read(shop)).toMatchObject({ status: 401, body: { code: "UNAUTHENTICATED" } });
 	expect(await read(shop, "1", "admin")).toMatchObject({
 		status: 422,

@@ -39,7 +39,9 @@ export const messageFrame: Readonly<Record<string, Handler>> = {
 
 /** @throws the errors of `GET /notifications/:id` */
 async function show(gateway: Gateway, req: Request, res: Response): Promise<HttpResponse> {
-	const { target, params } = gateway.table.find("GET", req.parsedUrl.replace(/\/html$/, ""));
+	const { id } = gateway.table.find("GET", req.parsedUrl).params;
+	const path = `/api/notifications/${encodeURIComponent(id!)}`;
+	const { target, params } = gateway.table.find("GET", path);
 	identify(req, res, target);
 	permit(req.$ctx, req, target);
 	// Invalid parameters of this action are the client's error.
