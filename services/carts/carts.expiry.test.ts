@@ -40,6 +40,17 @@ test("of a user's cart follows the setting, and each change and read extends it"
 	expect(daysLeft(await get())).toBe(60);
 });
 
+test("of a completed cart is that of its kind", async () => {
+	for (const [cart, days] of [
+		[await shop.guestCart(), 30],
+		[await shop.userCart(), 60],
+	] as const) {
+		expect((await cart.checkout()).status).toBe(201);
+		const completed = await cart.get();
+		expect([completed.status, daysLeft(completed)]).toEqual(["completed", days]);
+	}
+});
+
 test("hides an open cart before it is deleted, and the account gets another", async () => {
 	const { id, buyer, get } = await shop.userCart();
 	await expire(id);

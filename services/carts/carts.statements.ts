@@ -122,14 +122,15 @@ export const BEGIN = sql(
 	returning c.id`,
 );
 /**
- * Completes the carts of confirmed orders, with their events. `$2`: traces by order; `$3`: days
- * until the carts are deleted.
+ * Completes the carts of confirmed orders, with their events. `$2`: traces by order; `$3` and `$4`:
+ * days until the carts of accounts and of guests are deleted.
  */
 export const COMPLETE = sql(
 	"complete_carts",
 	`with completed as (
 		update carts set version = version + 1, status = 'completed', settle_at = null,
-			expires_at = now() + make_interval(days => $3), updated_at = now()
+			expires_at = now() + make_interval(days => case when user_id is null then $4::int else $3 end),
+			updated_at = now()
 		where id = any (array(
 			select id from carts where order_id = any($1::uuid[]) and status = 'completing'
 			order by id for update))

@@ -51,8 +51,9 @@ export type CartStore = ReturnType<typeof createCartStore>;
  * so of several concurrent changes one takes effect.
  */
 export function createCartStore({ db, days, settleSeconds, wakeRelay }: Options) {
+	const guestDays = Math.min(days, MAX_GUEST_DAYS);
 	const daysOf = ({ user_id }: Pick<StoredCart, "user_id">) =>
-		user_id === null ? Math.min(days, MAX_GUEST_DAYS) : days;
+		user_id === null ? guestDays : days;
 	const find = microBatch(
 		async (ids: string[]) => alignRows(ids, await db.query<StoredCart>(statements.FIND, [ids])),
 		{ gatherMs: GATHER_MS },
@@ -67,7 +68,7 @@ export function createCartStore({ db, days, settleSeconds, wakeRelay }: Options)
 	/** Completes the carts of confirmed orders. Call `wakeRelay` after the commit. */
 	async function completeAll(queryable: Queryable, orders: readonly OrderRef[]): Promise<void> {
 		const ids = orders.map(({ order_id }) => order_id);
-		await queryable.query(statements.COMPLETE, [ids, traceparentsOf(orders), days]);
+		await queryable.query(statements.COMPLETE, [ids, traceparentsOf(orders), days, guestDays]);
 	}
 
 	/** Writes contents. Returns undefined for a cart that has changed in the meantime. */
