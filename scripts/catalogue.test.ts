@@ -96,7 +96,7 @@ test("concurrent exports to one file have separate drafts, and Ctrl-C removes th
 		const programs = [1, 2].map(() => runScript("catalogue", settings, { args }));
 		await eventually(async () => expect(await drafts()).toHaveLength(2));
 		for (const program of programs)
-			expect(await program.stop("SIGINT")).toEqual({ code: 0, errors: "" });
+			expect(await program.stop("SIGINT")).toEqual({ code: 130, errors: "" });
 		expect(await drafts()).toEqual([]);
 	} finally {
 		proxy.close();

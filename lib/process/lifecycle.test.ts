@@ -9,10 +9,11 @@ afterEach(() => {
 });
 
 /** Runs `body` as the main function of a program, whose output waits for a reader. */
-function run(body: string) {
+function run(body: string, options = {}) {
 	const imports = `import { runProgram } from "${new URL("lifecycle.ts", import.meta.url)}";
 		import { StartError } from "${new URL("start-error.ts", import.meta.url)}";`;
-	const source = `${imports} runProgram("shop", async (program) => { ${body} });`;
+	const source = `${imports} runProgram("shop", async (program) => { ${body} },
+		${JSON.stringify(options)});`;
 	const child = spawn(process.execPath, ["--input-type=module", "-e", source], {
 		stdio: ["ignore", "pipe", "pipe"],
 	});
@@ -21,8 +22,8 @@ function run(body: string) {
 }
 
 /** Runs `body` as the main function of a program; `lines` is its complete output. */
-function start(body: string) {
-	const child = run(body);
+function start(body: string, options = {}) {
+	const child = run(body, options);
 	const lines: string[] = [];
 	const waiting = new Map<string, () => void>();
 	for (const stream of [child.stdout, child.stderr])
@@ -41,11 +42,12 @@ function start(body: string) {
 }
 
 test("runProgram releases resources in reverse order and exits with code 0", async () => {
-	const program = start(`
-		program.onEnd(1000, async () => console.log("database"));
+	const program = start(
+		`program.onEnd(1000, async () => console.log("database"));
 		program.onEnd(1000, async () => console.log("services"));
-		console.log("ready");
-	`);
+		console.log("ready");`,
+		{ untilSignal: true },
+	);
 	await program.printed("ready");
 	program.child.kill("SIGTERM");
 	expect(await program.ended).toEqual({
@@ -124,7 +126,18 @@ test("step fails with its own message when it exceeds its limit", async () => {
 	expect(await ended).toEqual({ code: 1, signal: null, lines: ["shop: it took too long"] });
 });
 
-test("a signal during the start exits with code 0 and hides later failures", async () => {
+test.each([
+	["SIGINT", 130],
+	["SIGTERM", 143],
+	["SIGHUP", 129],
+] as const)("%s interrupts a command, which exits with code %i", async (signal, code) => {
+	const program = start('console.log("working")');
+	await program.printed("working");
+	program.child.kill(signal);
+	expect(await program.ended).toEqual({ code, signal: null, lines: ["working"] });
+});
+
+test("a signal during the start hides later failures", async () => {
 	const program = start(`
 		let broken;
 		program.onEnd(1000, () => {
@@ -136,7 +149,7 @@ test("a signal during the start exits with code 0 and hides later failures", asy
 	`);
 	await program.printed("starting");
 	program.child.kill("SIGTERM");
-	expect(await program.ended).toEqual({ code: 0, signal: null, lines: ["starting"] });
+	expect(await program.ended).toEqual({ code: 143, signal: null, lines: ["starting"] });
 });
 
 test("Ctrl-C delivered twice counts once; pressing it again forces the exit", async () => {

@@ -1,3 +1,4 @@
+import { constants } from "node:os";
 import { withTimeout } from "../async/with-timeout.ts";
 import { StartError } from "./start-error.ts";
 
@@ -50,11 +51,22 @@ export interface Program {
 
 const never = new Promise<never>(() => undefined);
 
+/** Properties of a program. */
+interface ProgramOptions {
+	/** The program runs until a signal, which is no interruption: it exits with code 0. */
+	readonly untilSignal?: boolean;
+}
+
 /**
  * Runs a program until a signal, `stop` or `fail`. In each case it releases all resources and
- * writes its output before it exits.
+ * writes its output before it exits. The code after a signal is 128 plus its number, as in a shell,
+ * so that no other program takes unfinished work for a success.
  */
-export function runProgram(name: string, main: (program: Program) => Promise<void>): void {
+export function runProgram(
+	name: string,
+	main: (program: Program) => Promise<void>,
+	{ untilSignal = false }: ProgramOptions = {},
+): void {
 	const releases: { ms: number; release: Release }[] = [];
 	let endedAt: number | undefined;
 	let code = 0;
@@ -123,7 +135,7 @@ export function runProgram(name: string, main: (program: Program) => Promise<voi
 			if (signal === "SIGINT" && endedAt !== undefined && Date.now() - endedAt > ECHO_MS)
 				process.exit(1);
 			interrupt();
-			program.stop();
+			program.stop(untilSignal ? 0 : 128 + constants.signals[signal]);
 		});
 	}
 	process.on("uncaughtException", program.fail);
