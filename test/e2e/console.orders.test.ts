@@ -5,7 +5,7 @@ import { type Customer, makeProduct, register, untilSettled } from "../support/b
 import { clientOf } from "../support/client.ts";
 import type { AdminConsole } from "../support/console.ts";
 import { consoleShop } from "../support/console-shop.ts";
-import type { Shop } from "../support/shop.ts";
+import { asAdmin, type Shop } from "../support/shop.ts";
 
 let shop: Shop;
 let admin: Customer;
@@ -124,6 +124,23 @@ testInBrowser("a stuck order is counted, and its compensation retried", async ()
 	await console.confirms("The compensation is retried.");
 	await console.panel("Summary").getByText("cancelled", { exact: true }).waitFor();
 	expect(await client.orders.get({ id })).toMatchObject({ status: "cancelled" });
+});
+
+testInBrowser("the discounts of an order name their promotions", async () => {
+	const { id: promotion_id } = await shop.call(
+		"promotions.create",
+		{ name: "Opening week", effect: { type: "percent_off", value: 10 }, budget: 50 },
+		asAdmin,
+	);
+	const { id } = await place(2);
+	await shop.call("promotions.update", { id: promotion_id, code: "LATER" }, asAdmin);
+	await console.goto(`/orders/${id}`);
+	const items = console.panel("Items");
+	await items.getByText("Discount: Opening week").waitFor();
+	await items.getByRole("link", { name: "-€2.00" }).click();
+	await console.reaches(`/promotions/${promotion_id}`);
+	await console.goto("/promotions");
+	await console.page.getByText("€2.00 of €50.00").waitFor();
 });
 
 testInBrowser("orders are found by ID, e-mail address, status and time", async () => {

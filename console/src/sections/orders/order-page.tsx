@@ -1,3 +1,4 @@
+import type { ComponentChild } from "preact";
 import { reads } from "../../api.ts";
 import { Facts, Page, Panel } from "../../components/page.tsx";
 import { Loaded } from "../../components/states.tsx";
@@ -100,6 +101,23 @@ function Customer({ order }: { order: Order }) {
 	);
 }
 
+/** One row per promotion. Only the sum is known of orders from before promotions. */
+function discountRows(
+	{ adjustments, discount_amount }: Order,
+	money: (amount: number) => ComponentChild,
+): Record<string, ComponentChild> {
+	if (adjustments.length === 0)
+		return discount_amount > 0 ? { Discount: money(-discount_amount) } : {};
+	return Object.fromEntries(
+		adjustments.map(({ promotion_id, name, code, amount }) => [
+			`Discount: ${code ? `${name} (${code})` : name}`,
+			<Link key={promotion_id} to={`/promotions/${promotion_id}`}>
+				{money(-amount)}
+			</Link>,
+		]),
+	);
+}
+
 function Items({ order }: { order: Order }) {
 	const { currency, refunds } = order;
 	const money = (amount: number) => <Money amount={amount} currency={currency} />;
@@ -120,7 +138,7 @@ function Items({ order }: { order: Order }) {
 			<Facts
 				rows={{
 					Subtotal: money(order.subtotal),
-					Discount: order.discount_amount > 0 ? money(-order.discount_amount) : undefined,
+					...discountRows(order, money),
 					Shipping: money(order.shipping_amount),
 					[order.prices_include_tax ? "Included tax" : "Tax"]: money(order.tax_amount),
 					Total: <strong>{money(order.total_amount)}</strong>,

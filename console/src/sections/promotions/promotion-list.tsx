@@ -46,7 +46,12 @@ const columns: readonly Column<Promotion>[] = [
 		cell: ({ spent, budget, currency }) => (
 			<>
 				<Money amount={spent} currency={currency} />
-				{budget !== null && limitOf(budget)}
+				{budget !== null && (
+					<>
+						{" of "}
+						<Money amount={budget} currency={currency} />
+					</>
+				)}
 			</>
 		),
 	},
