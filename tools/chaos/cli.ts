@@ -100,6 +100,9 @@ async function testItself(): Promise<0 | 1> {
 	return code;
 }
 
+/** Milliseconds to stop the cluster and remove its folder after Ctrl-C. */
+const STOP_MS = 20_000;
+
 runProgram("chaos", async (program) => {
 	const options = await read(program);
 	const missing = missingServers();
@@ -115,6 +118,7 @@ runProgram("chaos", async (program) => {
 			bug,
 			faults,
 			size: { edge: 2, orders, goods: 2, money: 2 },
+			onStart: (stop) => program.onEnd(STOP_MS, stop),
 			print: (line) => console.log(live ? `\r\x1b[K${line}` : line),
 			onProgress: (now, requests) =>
 				void (live && process.stderr.write(`\r${bar(now, seconds, requests)}`)),

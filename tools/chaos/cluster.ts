@@ -28,6 +28,8 @@ export interface ClusterOptions {
 	readonly maxPayload?: number | undefined;
 	/** Settings of all nodes in addition to those of the cluster. */
 	readonly env?: Readonly<Record<string, string>> | undefined;
+	/** Receives the function that stops the cluster, before anything is started. */
+	readonly onStart?: ((stop: () => Promise<void>) => void) | undefined;
 }
 
 export interface Cluster {
@@ -54,20 +56,27 @@ export async function startCluster(
 	size: Size,
 	preloads: readonly string[],
 	print: (line: string) => void,
-	{ maxPayload, env: settings }: ClusterOptions = {},
+	{ maxPayload, env: settings, onStart }: ClusterOptions = {},
 ): Promise<Cluster> {
 	const folder = mkdtempSync(join(tmpdir(), "moleculer-commerce-chaos-"));
 	chmodSync(folder, 0o755);
 	const members: Member[] = [];
 	const pools = new Map<string, pg.Pool>();
-	const postgres = await postgresMember(join(folder, "postgres"));
-	const stop = async () => {
+	let postgres: Awaited<ReturnType<typeof postgresMember>> | undefined;
+	const stopOnce = async () => {
 		await Promise.all([...pools.values()].map((pool) => pool.end().catch(() => undefined)));
 		await Promise.all(members.map((one) => one.end()));
-		await postgres.member.end();
+		await postgres?.member.end();
 		await rm(folder, { recursive: true, force: true, maxRetries: 10 });
 	};
+	let stopping: Promise<void> | undefined;
+	const stop = () => {
+		stopping ??= stopOnce();
+		return stopping;
+	};
+	onStart?.(stop);
 	try {
+		postgres = await postgresMember(join(folder, "postgres"));
 		const services = serviceNames(join(root, "services")).filter((name) => hasDatabase(root, name));
 		const pattern = `postgres://{service}:chaos@${postgres.address}/{service}`;
 		await createDatabases(postgres.admin, pattern, services);

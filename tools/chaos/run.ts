@@ -33,6 +33,8 @@ interface ChaosOptions {
 	print(line: string): void;
 	/** Called about five times a second during fault injection. */
 	onProgress(seconds: number, requests: number): void;
+	/** Receives the function that stops the cluster, before anything is started. */
+	readonly onStart?: ((stop: () => Promise<void>) => void) | undefined;
 }
 export interface ChaosResult {
 	readonly findings: readonly Finding[];
@@ -70,7 +72,11 @@ export async function chaos(options: ChaosOptions): Promise<ChaosResult> {
 		options.size,
 		preloads.map((file) => join(import.meta.dirname, file)),
 		print,
-		{ maxPayload: profile.large && LEAST_MAX_PAYLOAD, env: stripe?.env },
+		{
+			maxPayload: profile.large && LEAST_MAX_PAYLOAD,
+			env: stripe?.env,
+			onStart: options.onStart,
+		},
 	).catch(async (error) => {
 		await stripe?.close();
 		throw error;

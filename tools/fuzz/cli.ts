@@ -71,9 +71,10 @@ async function startTargetCluster(program: Program): Promise<Target> {
 	const missing = missingServers();
 	if (missing.length > 0) throw new StartError(howToInstall(missing));
 	const cluster = await program.step(
-		startCluster({ edge: 2, orders: 2, goods: 2, money: 2 }, [], console.log),
+		startCluster({ edge: 2, orders: 2, goods: 2, money: 2 }, [], console.log, {
+			onStart: (stop) => program.onEnd(20_000, stop),
+		}),
 	);
-	program.onEnd(20_000, () => cluster.stop());
 	return {
 		urls: cluster.urls,
 		nodes: cluster.health,
