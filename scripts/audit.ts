@@ -36,7 +36,10 @@ runProgram("audit", async (program) => {
 	const { json, since } = await read(program);
 	const env = readEnv();
 	if (!env.TRANSPORTER)
-		throw new StartError("TRANSPORTER is not set: set it to the NATS server of the cluster");
+		throw new StartError(
+			"TRANSPORTER is not set: set it to the NATS server of the cluster. For a shop in one " +
+				"process, enter audit at the prompt of npm start",
+		);
 	const options = brokerOptions({ ...env, NODEID: env.NODEID ?? `audit-${hostname()}` });
 	const broker = createNode({ ...options, logger: false }, env, []);
 	program.onEnd(3000, () => broker.stop());

@@ -25,6 +25,7 @@ const read = (program: Program) =>
 		options: { url: { type: "string" } },
 		positionals: 2,
 		convert({ url }, [name, file]) {
+			if (name === undefined) throw new Error("The first argument is missing: import or export");
 			const command = COMMANDS.find((one) => one === name);
 			if (!command) throw new Error(`The first argument must be import or export, not "${name}"`);
 			if (!file) throw new Error("The second argument must be a file");
