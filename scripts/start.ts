@@ -61,7 +61,7 @@ runProgram(
 		const services = selectedServices(join(root, "services"), given.SERVICES);
 		assertSecrets(given, services);
 		assertDistinctPorts(given, services.includes("api"));
-		// Starting Postgres and loading the services take about the same time, so they run concurrently.
+		// Starting Postgres and loading the services take about the same time, so they are concurrent.
 		const loading = loadServices(root, services);
 		loading.catch(() => undefined);
 

@@ -129,7 +129,8 @@ export const COMPLETE = sql(
 	"complete_carts",
 	`with completed as (
 		update carts set version = version + 1, status = 'completed', settle_at = null,
-			expires_at = now() + make_interval(days => case when user_id is null then $4::int else $3 end),
+			expires_at = now()
+				+ make_interval(days => case when user_id is null then $4::int else $3 end),
 			updated_at = now()
 		where id = any (array(
 			select id from carts where order_id = any($1::uuid[]) and status = 'completing'
