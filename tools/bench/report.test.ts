@@ -63,3 +63,10 @@ test("a row has its ratio to the floor, and that of the floor none", () => {
 	expect(first).toMatch(/ 2\.00x +0\.58x$/);
 	expect(formatRow(floor, [ORDERS, floor]).split("\n")[0]).toMatch(/ 1 +$/);
 });
+
+test("wide values remain separate columns", () => {
+	const slow = row("shop", "order", [[12_345_678, 100_000]]);
+	const floor = row("floor", "order", [[1, 1]]);
+	const [first] = formatRow(slow, [slow, floor]).split("\n");
+	expect(first).toMatch(/ 12345678 12345678\.00 .* 12345678\.00x 100000\.00x$/);
+});

@@ -1,7 +1,9 @@
 import { type Figures, mapValues, sum } from "./measure.ts";
 import { findRow, hasSameLoad, meanCpu, type Row, ratiosTo, ratioTo } from "./rounds.ts";
 
-const fixed = (n: number, width: number, digits = 2) => n.toFixed(digits).padStart(width);
+/** A column of at least `width` characters, the first of which is a space. */
+const column = (text: string, width: number) => ` ${text.padStart(width - 1)}`;
+const fixed = (n: number, width: number, digits = 2) => column(n.toFixed(digits), width);
 const cpuOf = ({ cpu }: Figures): number => sum(cpu);
 const formatRatio = (ratio: number) => `${ratio.toFixed(2)}x`;
 
@@ -22,15 +24,15 @@ export function formatRow(row: Row, all: readonly Row[]): string {
 	const columns = [
 		row.target.slice(0, 12).padEnd(13),
 		row.scenario.padEnd(22),
-		load.padStart(9),
+		column(load, 9),
 		fixed(figures.rate, 11, 0),
 		...[figures.p50, figures.p95, figures.p99].map((ms) => fixed(ms, 9)),
 		fixed(cpuOf(figures), 12, 3),
 		fixed(figures.statements, 6),
 		fixed(figures.commits, 9),
 		fixed(sum(figures.rss), 6, 0),
-		(floor ? formatRatio(ratioTo(floor, row, ({ rate }) => rate)) : "").padStart(20),
-		(floor ? formatRatio(meanCpu(row) / meanCpu(floor)) : "").padStart(6),
+		column(floor ? formatRatio(ratioTo(floor, row, ({ rate }) => rate)) : "", 20),
+		column(floor ? formatRatio(meanCpu(row) / meanCpu(floor)) : "", 6),
 	];
 	return [
 		columns.join(""),
