@@ -40,7 +40,7 @@ test("of a user's cart follows the setting, and each change and read extends it"
 	expect(daysLeft(await get())).toBe(60);
 });
 
-test("of a completed cart is that of its kind", async () => {
+test("a completed cart expires after the lifetime of its owner's carts", async () => {
 	for (const [cart, days] of [
 		[await shop.guestCart(), 30],
 		[await shop.userCart(), 60],
@@ -118,9 +118,9 @@ test("deletes expired and completed carts in batches, but none in checkout", asy
 	expect((await current.get()).status).toBe("open");
 });
 
-describe("with a lifetime of one day", () => {
+describe("a lifetime of one day", () => {
 	const shortLived = cartShop({ CART_TTL_DAYS: "1" });
-	test("each change and read extends it", async () => {
+	test("is extended by each change and read", async () => {
 		const { id, get, buyer, product } = await shortLived.userCart();
 		const hoursLeft = ({ expires_at }: { expires_at: string }) =>
 			Math.round((Date.parse(expires_at) - Date.now()) / 3_600_000);
